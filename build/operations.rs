@@ -1,0 +1,201 @@
+//! The operation table, and everything that has one entry an operation: the facade's SDK calls
+//! and gRPC methods, the control plane's handlers and their dispatch.
+
+use crate::{
+    contract::{Class, Contract, Operation, Wait},
+    emit::{camel, snake},
+};
+
+/// One type an operation, and the table of all.
+pub fn table(contract: &Contract) -> String {
+    let types: String = contract.operations.iter().map(|operation| entry(contract, operation)).collect();
+    let facts: String = contract.operations.iter().map(|found| format!("{}::FACTS,", found.name)).collect();
+    let count = contract.operations.len();
+    format!("{types} /// Every operation, in the contract's order.\npub static ALL: [&Facts; {count}] = [{facts}];")
+}
+
+fn entry(contract: &Contract, operation: &Operation) -> String {
+    let name = &operation.name;
+    let class = match operation.class {
+        Class::Read => "Read",
+        Class::Token => "Token",
+        Class::Idempotent => "Idempotent",
+        Class::Unsafe => "Unsafe",
+    };
+    let resource = subject(name);
+    let parts: Vec<String> = operation.identity.iter().map(|field| format!("request.{field}.as_str()")).collect();
+    let request = if parts.is_empty() { "_" } else { "request" };
+    let identity = match parts.as_slice() {
+        [] => "String::new()".to_owned(),
+        [only] => format!("{only}.to_owned()"),
+        several => format!("[{}].join(\"/\")", several.join(", ")),
+    };
+    let request_type = contract.find(&format!("{name}Request"));
+    let token = match request_type.fields.iter().any(|field| field.name == "client_token") {
+        true => "fn client_token(request: &mut Self::Request) -> Option<&mut Option<String>> { Some(&mut request.client_token) }",
+        false => "",
+    };
+    format!(
+        "#[derive(Debug)]
+        pub struct {name};
+        impl Operation for {name} {{
+            type Request = pb::{name}Request;
+            type Response = pb::{name}Response;
+            const FACTS: &'static Facts = &Facts {{
+                name: {name:?}, class: Class::{class}, declared: &{:?}, resource: {resource:?},
+            }};
+            fn resource_name({request}: &Self::Request) -> String {{ {identity} }}
+            {token}
+        }}",
+        operation.errors
+    )
+}
+
+/// How the facade makes each call.
+pub fn calls(contract: &Contract) -> String {
+    let call = |found: &Operation| {
+        let name = &found.name;
+        let module = snake(name);
+        format!(
+            "impl Call for operation::{name} {{
+                type Input = sdk::{module}::builders::{name}InputBuilder;
+                type Output = sdk::{module}::{name}Output;
+                type Error = sdk::{module}::{name}Error;
+                fn send(input: Self::Input, client: &Client) -> impl Future<Output = SdkResult<Self>> + Send {{
+                    input.send_with(client)
+                }}
+            }}"
+        )
+    };
+    contract.operations.iter().map(call).collect()
+}
+
+/// `ProtonService`, one method an operation.
+pub fn service(contract: &Contract) -> String {
+    let method = |found: &Operation| {
+        let name = &found.name;
+        format!(
+            "async fn {}(&self, request: Request<pb::{name}Request>) -> Result<Response<pb::{name}Response>, Status> {{
+                self.call::<operation::{name}>(request).await
+            }}",
+            snake(name)
+        )
+    };
+    let methods: String = contract.operations.iter().map(method).collect();
+    format!("#[tonic::async_trait] impl ProtonService for Facade {{ {methods} }}")
+}
+
+/// `ProtonStreamingService`, one method a paginator and a waiter.
+pub fn streaming_service(contract: &Contract) -> String {
+    let page = |found: &Operation| {
+        let name = &found.name;
+        stream(name, name, &format!("self.pages::<operation::{name}>(request)"))
+    };
+    let wait = |found: &Wait| {
+        let reads = &found.reads;
+        stream(&found.name, reads, &format!("self.wait::<{}>(request)", found.name))
+    };
+    let methods: String = contract.pages.iter().map(page).chain(contract.waits.iter().map(wait)).collect();
+    let pages: String = contract.pages.iter().map(paginated).collect();
+    let waits: String = contract.waits.iter().map(waiter).collect();
+    format!("{pages} {waits} #[tonic::async_trait] impl ProtonStreamingService for Facade {{ {methods} }}")
+}
+
+fn stream(method: &str, message: &str, body: &str) -> String {
+    format!(
+        "type {method}Stream = Responses<pb::{message}Response>;
+        async fn {}(&self, request: Request<pb::{message}Request>) -> Result<Response<Self::{method}Stream>, Status> {{
+            {body}.await
+        }}",
+        snake(method)
+    )
+}
+
+fn paginated(operation: &Operation) -> String {
+    format!(
+        "impl Paginated for operation::{} {{
+            fn next_token(page: &Self::Response) -> Option<&String> {{ page.next_token.as_ref() }}
+            fn ask_from(request: &mut Self::Request, token: String) {{ request.next_token = Some(token); }}
+        }}",
+        operation.name
+    )
+}
+
+fn waiter(wait: &Wait) -> String {
+    let (status, parents) = wait.path.split_last().expect("a path has a last part");
+    let descent: String = parents
+        .iter()
+        .enumerate()
+        .map(|(depth, part)| {
+            let holder = if depth == 0 { "response" } else { "holder" };
+            format!("let holder = {holder}.{part}.as_ref()?;")
+        })
+        .collect();
+    let message = &wait.message;
+    let states = &wait.status.name;
+    let list = |names: &[String]| {
+        let states: Vec<String> = names.iter().map(|name| format!("pb::{states}::{}", camel(name))).collect();
+        states.join(" | ")
+    };
+    let success = match wait.success.as_slice() {
+        [] => String::new(),
+        names => format!("{} => Outcome::Success,", list(names)),
+    };
+    format!(
+        "struct {name};
+        impl Wait for {name} {{
+            type Reads = operation::{reads};
+            const SUCCEEDS_WHEN_GONE: bool = {gone};
+            const POLL: Duration = Duration::from_secs({poll});
+            fn state(response: &pb::{reads}Response) -> Option<State> {{
+                {descent}
+                Some(State {{ status: holder.{status}, message: holder.{message}.clone().unwrap_or_default() }})
+            }}
+            fn outcome(status: i32) -> Outcome {{
+                match pb::{states}::try_from(status).unwrap_or_default() {{
+                    {success}
+                    {failure} => Outcome::Failure,
+                    _ => Outcome::Wait,
+                }}
+            }}
+        }}",
+        name = wait.name,
+        reads = wait.reads,
+        gone = wait.succeeds_when_gone,
+        poll = wait.poll_seconds,
+        failure = list(&wait.failure),
+    )
+}
+
+/// What the control plane answers: a handler an operation, found by its name.
+pub fn dispatch(contract: &Contract) -> String {
+    let handler = |found: &Operation| {
+        let name = &found.name;
+        format!(
+            "fn {}(&self, _caller: &Caller, _request: pb::{name}Request) -> impl Future<Output = Result<pb::{name}Response, Error>> + Send {{
+                std::future::ready(Err(Error::unknown_operation({name:?})))
+            }}",
+            snake(name)
+        )
+    };
+    let arm = |found: &Operation| {
+        format!("{:?} => answer::<operation::{}, _>(body, |request| plane.{}(caller, request)).await,", found.name, found.name, snake(&found.name))
+    };
+    let handlers: String = contract.operations.iter().map(handler).collect();
+    let arms: String = contract.operations.iter().map(arm).collect();
+    format!(
+        "/// The operations of Proton. One that is not overridden answers `UnknownOperationException`.
+        pub trait Proton: Send + Sync {{ {handlers} }}
+
+        /// Finds the operation by its name, reads its request, has it done and writes its response.
+        pub(crate) async fn dispatch(plane: &impl Proton, caller: &Caller, operation: &str, body: &[u8]) -> Result<Vec<u8>, Error> {{
+            match operation {{ {arms} _ => Err(Error::unknown_operation(operation)) }}
+        }}"
+    )
+}
+
+/// What an operation is about: its name without the verb.
+fn subject(operation: &str) -> &str {
+    const VERBS: [&str; 8] = ["Accept", "Cancel", "Create", "Delete", "Get", "List", "Reject", "Update"];
+    VERBS.iter().find_map(|verb| operation.strip_prefix(verb)).unwrap_or(operation)
+}

@@ -1,0 +1,3 @@
+//! AWS Proton over gRPC, and a Proton to put behind it.
+
+pub mod api;
