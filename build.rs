@@ -37,7 +37,10 @@ fn main() -> Result<()> {
     ])?;
     // The bytes keep what the options say (limits, redaction); the structs that prost generates
     // from would drop it.
-    fs::write(out.join("proton.v1.binpb"), compiler.encode_file_descriptor_set())?;
+    fs::write(
+        out.join("proton.v1.binpb"),
+        compiler.encode_file_descriptor_set(),
+    )?;
     let contract = Contract::new(compiler.descriptor_pool())?;
 
     let mut config = prost_build::Config::new();
@@ -55,7 +58,10 @@ fn main() -> Result<()> {
         ("conversions.rs", conversions::emit(&contract)),
         ("calls.rs", operations::calls(&contract)),
         ("service.rs", operations::service(&contract)),
-        ("streaming_service.rs", operations::streaming_service(&contract)),
+        (
+            "streaming_service.rs",
+            operations::streaming_service(&contract),
+        ),
         ("dispatch.rs", operations::dispatch(&contract)),
     ] {
         fs::write(out.join(name), emit::format(&code)?)?;

@@ -118,7 +118,10 @@ impl Contract {
             pool.get_service_by_name(&format!("{PACKAGE}.{name}"))
                 .ok_or_else(|| format!("the contract has no {name}"))
         };
-        let (unary, streaming) = (service("ProtonService")?, service("ProtonStreamingService")?);
+        let (unary, streaming) = (
+            service("ProtonService")?,
+            service("ProtonStreamingService")?,
+        );
         let mut contract = Self {
             messages: Vec::new(),
             enums: Vec::new(),
@@ -140,13 +143,20 @@ impl Contract {
             }
         }
         for message in pool.all_messages() {
-            let (sent, answered) =
-                (sent.contains(message.full_name()), answered.contains(message.full_name()));
+            let (sent, answered) = (
+                sent.contains(message.full_name()),
+                answered.contains(message.full_name()),
+            );
             if message.package_name() == PACKAGE && (sent || answered) {
-                contract.messages.push(contract.message(&message, sent, answered));
+                contract
+                    .messages
+                    .push(contract.message(&message, sent, answered));
             }
         }
-        for descriptor in pool.all_enums().filter(|found| found.package_name() == PACKAGE) {
+        for descriptor in pool
+            .all_enums()
+            .filter(|found| found.package_name() == PACKAGE)
+        {
             let mut found = contract.enumeration(&descriptor);
             found.sent = sent.contains(descriptor.full_name());
             found.answered = answered.contains(descriptor.full_name());
@@ -156,17 +166,24 @@ impl Contract {
     }
 
     pub fn find(&self, name: &str) -> &Message {
-        self.messages.iter().find(|message| message.name == name).expect("fields name messages of the contract")
+        self.messages
+            .iter()
+            .find(|message| message.name == name)
+            .expect("fields name messages of the contract")
     }
 
     fn extension(&self, name: &str) -> ExtensionDescriptor {
-        self.pool.get_extension_by_name(name).expect("the contract declares its own options")
+        self.pool
+            .get_extension_by_name(name)
+            .expect("the contract declares its own options")
     }
 
     fn operation(&self, method: &MethodDescriptor) -> Operation {
         let options = method.options();
         let errors = options.get_extension(&self.extension("proton.v1.aws_errors"));
-        let level = options.get_field_by_name("idempotency_level").and_then(|level| level.as_enum_number());
+        let level = options
+            .get_field_by_name("idempotency_level")
+            .and_then(|level| level.as_enum_number());
         let input = method.input();
         let class = match level {
             Some(1) => Class::Read,
@@ -190,9 +207,17 @@ impl Contract {
         }
         let waiter = options.get_extension(&extension);
         let waiter = waiter.as_message().expect("the waiter option is a message");
-        let get = |name: &str| waiter.get_field_by_name(name).expect("the waiter option has this field");
-        let path: Vec<String> =
-            get("status").as_str().expect("a path").split('.').map(str::to_owned).collect();
+        let get = |name: &str| {
+            waiter
+                .get_field_by_name(name)
+                .expect("the waiter option has this field")
+        };
+        let path: Vec<String> = get("status")
+            .as_str()
+            .expect("a path")
+            .split('.')
+            .map(str::to_owned)
+            .collect();
         let (status, parents) = path.split_last().expect("a path has a last part");
         let mut holder = method.output();
         for part in parents {
@@ -201,12 +226,16 @@ impl Contract {
                 _ => return Err(format!("{}: no message {part}", method.name()).into()),
             };
         }
-        let field = holder.get_field_by_name(status).ok_or("the status field is missing")?;
+        let field = holder
+            .get_field_by_name(status)
+            .ok_or("the status field is missing")?;
         let prost_reflect::Kind::Enum(states) = field.kind() else {
             return Err(format!("{}: {status} is no enum", method.name()).into());
         };
         let message = format!("{status}_message");
-        holder.get_field_by_name(&message).ok_or("a status has a message beside it")?;
+        holder
+            .get_field_by_name(&message)
+            .ok_or("a status has a message beside it")?;
         Ok(Some(Wait {
             name: method.name().to_owned(),
             reads: method.input().name().trim_end_matches("Request").to_owned(),
@@ -228,16 +257,29 @@ impl Contract {
             (_, Some(operation)) => Role::Response(operation),
             _ => shape(message),
         };
-        let fields = message.fields().map(|field| self.field(&field, &role)).collect();
-        Message { name, fields, role, sent, answered }
+        let fields = message
+            .fields()
+            .map(|field| self.field(&field, &role))
+            .collect();
+        Message {
+            name,
+            fields,
+            role,
+            sent,
+            answered,
+        }
     }
 
     fn field(&self, field: &FieldDescriptor, role: &Role) -> Field {
         let options = field.options();
         let rules = self.extension("buf.validate.field");
-        let rules = options
-            .has_extension(&rules)
-            .then(|| options.get_extension(&rules).as_message().expect("rules are a message").clone());
+        let rules = options.has_extension(&rules).then(|| {
+            options
+                .get_extension(&rules)
+                .as_message()
+                .expect("rules are a message")
+                .clone()
+        });
         let optional_list = options.get_extension(&self.extension("proton.v1.optional_list"));
         let kind = kind(field);
         let required = match kind {
@@ -270,15 +312,28 @@ impl Contract {
             .strip_suffix("UNSPECIFIED")
             .expect("the zero value ends in UNSPECIFIED")
             .to_owned();
-        let values = descriptor.values().filter(|value| value.number() != 0).map(|value| {
-            let bare = value.name().strip_prefix(&prefix).expect("values carry the enum's name");
-            let options = value.options();
-            let wire = match options.has_extension(&wire_name) {
-                true => options.get_extension(&wire_name).as_str().unwrap_or_default().to_owned(),
-                false => bare.to_owned(),
-            };
-            EnumValue { variant: crate::emit::camel(bare), wire }
-        });
+        let values = descriptor
+            .values()
+            .filter(|value| value.number() != 0)
+            .map(|value| {
+                let bare = value
+                    .name()
+                    .strip_prefix(&prefix)
+                    .expect("values carry the enum's name");
+                let options = value.options();
+                let wire = match options.has_extension(&wire_name) {
+                    true => options
+                        .get_extension(&wire_name)
+                        .as_str()
+                        .unwrap_or_default()
+                        .to_owned(),
+                    false => bare.to_owned(),
+                };
+                EnumValue {
+                    variant: crate::emit::camel(bare),
+                    wire,
+                }
+            });
         Enum {
             name: descriptor.name().to_owned(),
             values: values.collect(),
@@ -330,7 +385,10 @@ fn kind(field: &FieldDescriptor) -> Kind {
             Role::List => Kind::List(inner.name().to_owned()),
             _ => Kind::Structure(inner.name().to_owned()),
         },
-        other => panic!("{}: the contract has no {other:?} fields", field.full_name()),
+        other => panic!(
+            "{}: the contract has no {other:?} fields",
+            field.full_name()
+        ),
     }
 }
 
@@ -338,19 +396,37 @@ fn kind(field: &FieldDescriptor) -> Kind {
 /// required name, id, version or ARN.
 fn identity(request: &MessageDescriptor) -> Vec<String> {
     let given = |name: &str| {
-        request.get_field_by_name(name).is_some_and(|field| !field.supports_presence() && !field.is_list())
+        request
+            .get_field_by_name(name)
+            .is_some_and(|field| !field.supports_presence() && !field.is_list())
     };
     let names: &[&str] = match given("name") {
         true => &["service_name", "name"],
         false => &[
-            "id", "resource_arn", "component_name", "environment_name", "service_name",
-            "service_instance_name", "repository_name", "template_name", "major_version", "minor_version",
+            "id",
+            "resource_arn",
+            "component_name",
+            "environment_name",
+            "service_name",
+            "service_instance_name",
+            "repository_name",
+            "template_name",
+            "major_version",
+            "minor_version",
         ],
     };
-    names.iter().filter(|name| given(name)).map(|name| (*name).to_owned()).collect()
+    names
+        .iter()
+        .filter(|name| given(name))
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 fn texts(list: &Value) -> Vec<String> {
     let items = list.as_list().unwrap_or_default();
-    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    items
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

@@ -40,11 +40,18 @@ pub fn emit(contract: &Contract) -> String {
 
 fn request(message: &Message, operation: &str) -> String {
     let setters: String = message.fields.iter().map(setter).collect();
-    let from = if message.fields.is_empty() { "_" } else { "from" };
+    let from = if message.fields.is_empty() {
+        "_"
+    } else {
+        "from"
+    };
     try_from(
         &message.name,
         from,
-        &format!("operation::{}::builders::{operation}InputBuilder", snake(operation)),
+        &format!(
+            "operation::{}::builders::{operation}InputBuilder",
+            snake(operation)
+        ),
         &format!("Ok(Self::default(){setters})"),
     )
 }
@@ -58,16 +65,25 @@ fn into_sdk(message: &Message) -> String {
                 .iter()
                 .map(|field| {
                     let variant = camel(&field.name);
-                    format!("Some({}::{variant}(from)) => Ok(Self::{variant}(from.try_into()?)),", kind_path(message))
+                    format!(
+                        "Some({}::{variant}(from)) => Ok(Self::{variant}(from.try_into()?)),",
+                        kind_path(message)
+                    )
                 })
                 .collect();
-            format!("match from.kind {{ {arms} None => Err(BuildError::missing_field(\"kind\", \"one must be set\")) }}")
+            format!(
+                "match from.kind {{ {arms} None => Err(BuildError::missing_field(\"kind\", \"one must be set\")) }}"
+            )
         }
         _ => {
             let setters: String = message.fields.iter().map(setter).collect();
             let built = format!("Self::builder(){setters}.build()");
             // A builder only insists on members that its structure holds bare.
-            match message.fields.iter().any(|field| field.required && is_bare(field)) {
+            match message
+                .fields
+                .iter()
+                .any(|field| field.required && is_bare(field))
+            {
                 true => built,
                 false => format!("Ok({built})"),
             }
@@ -86,13 +102,23 @@ fn try_from(source: &str, from: &str, target: &str, body: &str) -> String {
 }
 
 fn list(message: &Message) -> String {
-    let [items] = message.fields.as_slice() else { unreachable!("a list has one field") };
+    let [items] = message.fields.as_slice() else {
+        unreachable!("a list has one field")
+    };
     let (element, body) = match &items.kind {
         Kind::Enum(name) => (name, format!("Ok(enums::<pb::{name}>(from.items))")),
-        Kind::Structure(name) => (name, "from.items.into_iter().map(TryInto::try_into).collect()".to_owned()),
+        Kind::Structure(name) => (
+            name,
+            "from.items.into_iter().map(TryInto::try_into).collect()".to_owned(),
+        ),
         _ => panic!("{}: lists hold enums or structures", message.name),
     };
-    try_from(&message.name, "from", &format!("Vec<types::{element}>"), &body)
+    try_from(
+        &message.name,
+        "from",
+        &format!("Vec<types::{element}>"),
+        &body,
+    )
 }
 
 fn setter(field: &Field) -> String {
@@ -100,7 +126,9 @@ fn setter(field: &Field) -> String {
     let value = match (&field.kind, field.repeated) {
         (Kind::Enum(kind), true) => format!("enums::<pb::{kind}>(from.{name})"),
         (Kind::Structure(_), true) => {
-            format!("from.{name}.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>, _>>()?")
+            format!(
+                "from.{name}.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>, _>>()?"
+            )
         }
         (Kind::Enum(kind), false) if field.required => format!("to_sdk::<pb::{kind}>(from.{name})"),
         (Kind::Enum(kind), false) => format!("from.{name}.and_then(to_sdk::<pb::{kind}>)"),
@@ -120,8 +148,16 @@ fn setter(field: &Field) -> String {
 }
 
 fn from_sdk(message: &Message, source: &str) -> String {
-    let fields: String = message.fields.iter().map(|field| format!("{}: {},", ident(&field.name), getter(field))).collect();
-    let from = if message.fields.is_empty() { "_" } else { "from" };
+    let fields: String = message
+        .fields
+        .iter()
+        .map(|field| format!("{}: {},", ident(&field.name), getter(field)))
+        .collect();
+    let from = if message.fields.is_empty() {
+        "_"
+    } else {
+        "from"
+    };
     format!(
         "impl From<{source}> for pb::{} {{
             fn from({from}: {source}) -> Self {{ Self {{ {fields} }} }}
@@ -137,7 +173,9 @@ fn getter(field: &Field) -> String {
         _ => format!("from.{name}.unwrap_or_default()"),
     };
     match (&field.kind, field.repeated) {
-        (Kind::Enum(kind), true) => format!("{list}.into_iter().map(number::<pb::{kind}>).collect()"),
+        (Kind::Enum(kind), true) => {
+            format!("{list}.into_iter().map(number::<pb::{kind}>).collect()")
+        }
         (Kind::Structure(_), true) => format!("{list}.into_iter().map(Into::into).collect()"),
         (_, true) => list,
         (Kind::Enum(kind), false) if field.required => format!("number::<pb::{kind}>(from.{name})"),
@@ -153,8 +191,12 @@ fn union_from_sdk(message: &Message, source: &str) -> String {
     let mut arms = String::new();
     for field in &message.fields {
         let variant = camel(&field.name);
-        write!(arms, "{source}::{variant}(from) => Some({}::{variant}(from.into())),", kind_path(message))
-            .expect("writing to a string");
+        write!(
+            arms,
+            "{source}::{variant}(from) => Some({}::{variant}(from.into())),",
+            kind_path(message)
+        )
+        .expect("writing to a string");
     }
     let name = &message.name;
     format!(
@@ -184,8 +226,11 @@ fn enumeration(found: &Enum) -> String {
         .expect("writing to a string");
     }
     if found.answered {
-        let arms: String =
-            found.values.iter().map(|value| format!("types::{name}::{0} => Self::{0},", value.variant)).collect();
+        let arms: String = found
+            .values
+            .iter()
+            .map(|value| format!("types::{name}::{0} => Self::{0},", value.variant))
+            .collect();
         write!(
             out,
             "impl From<types::{name}> for pb::{name} {{
@@ -205,5 +250,9 @@ fn kind_path(message: &Message) -> String {
 
 /// Whether the SDK's structure holds the required member itself, not an `Option` of it.
 fn is_bare(field: &Field) -> bool {
-    field.repeated || !matches!(field.kind, Kind::Structure(_) | Kind::Union(_) | Kind::List(_))
+    field.repeated
+        || !matches!(
+            field.kind,
+            Kind::Structure(_) | Kind::Union(_) | Kind::List(_)
+        )
 }

@@ -4,7 +4,8 @@ use crate::Result;
 
 /// Formats generated code as a careful person would have typed it.
 pub fn format(code: &str) -> Result<String> {
-    let file = syn::parse_file(code).map_err(|error| format!("{error} in generated code:\n{code}"))?;
+    let file =
+        syn::parse_file(code).map_err(|error| format!("{error} in generated code:\n{code}"))?;
     Ok(prettyplease::unparse(&file))
 }
 

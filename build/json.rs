@@ -20,7 +20,10 @@ pub fn attributes(contract: &Contract, config: &mut Config) {
         config.message_attribute(&path, format!("{derive}\n#[serde({container})]"));
         if message.role == Role::Union {
             let kind = format!("{path}.kind");
-            config.type_attribute(&kind, format!("{derive}\n#[serde(rename_all = \"camelCase\")]"));
+            config.type_attribute(
+                &kind,
+                format!("{derive}\n#[serde(rename_all = \"camelCase\")]"),
+            );
             continue;
         }
         for field in &message.fields {
@@ -50,8 +53,12 @@ fn field_attribute(field: &Field) -> Option<String> {
                 (false, false) => "plain",
             };
             let target = format!("crate::api::pb::{name}");
-            parts.push(format!("serialize_with = \"{HELPERS}::enums::write_{form}::<{target}, _>\""));
-            parts.push(format!("deserialize_with = \"{HELPERS}::enums::read_{form}::<{target}, _>\""));
+            parts.push(format!(
+                "serialize_with = \"{HELPERS}::enums::write_{form}::<{target}, _>\""
+            ));
+            parts.push(format!(
+                "deserialize_with = \"{HELPERS}::enums::read_{form}::<{target}, _>\""
+            ));
         }
         Kind::Timestamp => parts.push(format!("serialize_with = \"{HELPERS}::timestamp::write\"")),
         _ if field.repeated && optional => {
@@ -59,10 +66,18 @@ fn field_attribute(field: &Field) -> Option<String> {
         }
         _ => {}
     }
-    let may_lack = optional || matches!(field.kind, Kind::Timestamp | Kind::Structure(_) | Kind::Union(_));
+    let may_lack = optional
+        || matches!(
+            field.kind,
+            Kind::Timestamp | Kind::Structure(_) | Kind::Union(_)
+        );
     match (may_lack, field.repeated) {
-        (true, true) if optional => parts.push("default, skip_serializing_if = \"Vec::is_empty\"".to_owned()),
-        (true, false) => parts.push("default, skip_serializing_if = \"Option::is_none\"".to_owned()),
+        (true, true) if optional => {
+            parts.push("default, skip_serializing_if = \"Vec::is_empty\"".to_owned())
+        }
+        (true, false) => {
+            parts.push("default, skip_serializing_if = \"Option::is_none\"".to_owned())
+        }
         _ => {}
     }
     (!parts.is_empty()).then(|| format!("#[serde({})]", parts.join(", ")))
@@ -75,8 +90,10 @@ pub fn wire_names(contract: &Contract) -> String {
         let name = &found.name;
         let (mut read, mut write_) = (String::new(), String::new());
         for value in &found.values {
-            writeln!(read, "{:?} => Some(Self::{}),", value.wire, value.variant).expect("writing to a string");
-            writeln!(write_, "Self::{} => {:?},", value.variant, value.wire).expect("writing to a string");
+            writeln!(read, "{:?} => Some(Self::{}),", value.wire, value.variant)
+                .expect("writing to a string");
+            writeln!(write_, "Self::{} => {:?},", value.variant, value.wire)
+                .expect("writing to a string");
         }
         write!(
             out,

@@ -8,10 +8,20 @@ use crate::{
 
 /// One type an operation, and the table of all.
 pub fn table(contract: &Contract) -> String {
-    let types: String = contract.operations.iter().map(|operation| entry(contract, operation)).collect();
-    let facts: String = contract.operations.iter().map(|found| format!("{}::FACTS,", found.name)).collect();
+    let types: String = contract
+        .operations
+        .iter()
+        .map(|operation| entry(contract, operation))
+        .collect();
+    let facts: String = contract
+        .operations
+        .iter()
+        .map(|found| format!("{}::FACTS,", found.name))
+        .collect();
     let count = contract.operations.len();
-    format!("{types} /// Every operation, in the contract's order.\npub static ALL: [&Facts; {count}] = [{facts}];")
+    format!(
+        "{types} /// Every operation, in the contract's order.\npub static ALL: [&Facts; {count}] = [{facts}];"
+    )
 }
 
 fn entry(contract: &Contract, operation: &Operation) -> String {
@@ -23,7 +33,11 @@ fn entry(contract: &Contract, operation: &Operation) -> String {
         Class::Unsafe => "Unsafe",
     };
     let resource = subject(name);
-    let parts: Vec<String> = operation.identity.iter().map(|field| format!("request.{field}.as_str()")).collect();
+    let parts: Vec<String> = operation
+        .identity
+        .iter()
+        .map(|field| format!("request.{field}.as_str()"))
+        .collect();
     let request = if parts.is_empty() { "_" } else { "request" };
     let identity = match parts.as_slice() {
         [] => "String::new()".to_owned(),
@@ -31,8 +45,14 @@ fn entry(contract: &Contract, operation: &Operation) -> String {
         several => format!("[{}].join(\"/\")", several.join(", ")),
     };
     let request_type = contract.find(&format!("{name}Request"));
-    let token = match request_type.fields.iter().any(|field| field.name == "client_token") {
-        true => "fn client_token(request: &mut Self::Request) -> Option<&mut Option<String>> { Some(&mut request.client_token) }",
+    let token = match request_type
+        .fields
+        .iter()
+        .any(|field| field.name == "client_token")
+    {
+        true => {
+            "fn client_token(request: &mut Self::Request) -> Option<&mut Option<String>> { Some(&mut request.client_token) }"
+        }
         false => "",
     };
     format!(
@@ -89,16 +109,31 @@ pub fn service(contract: &Contract) -> String {
 pub fn streaming_service(contract: &Contract) -> String {
     let page = |found: &Operation| {
         let name = &found.name;
-        stream(name, name, &format!("self.pages::<operation::{name}>(request)"))
+        stream(
+            name,
+            name,
+            &format!("self.pages::<operation::{name}>(request)"),
+        )
     };
     let wait = |found: &Wait| {
         let reads = &found.reads;
-        stream(&found.name, reads, &format!("self.wait::<{}>(request)", found.name))
+        stream(
+            &found.name,
+            reads,
+            &format!("self.wait::<{}>(request)", found.name),
+        )
     };
-    let methods: String = contract.pages.iter().map(page).chain(contract.waits.iter().map(wait)).collect();
+    let methods: String = contract
+        .pages
+        .iter()
+        .map(page)
+        .chain(contract.waits.iter().map(wait))
+        .collect();
     let pages: String = contract.pages.iter().map(paginated).collect();
     let waits: String = contract.waits.iter().map(waiter).collect();
-    format!("{pages} {waits} #[tonic::async_trait] impl ProtonStreamingService for Facade {{ {methods} }}")
+    format!(
+        "{pages} {waits} #[tonic::async_trait] impl ProtonStreamingService for Facade {{ {methods} }}"
+    )
 }
 
 fn stream(method: &str, message: &str, body: &str) -> String {
@@ -134,7 +169,10 @@ fn waiter(wait: &Wait) -> String {
     let message = &wait.message;
     let states = &wait.status.name;
     let list = |names: &[String]| {
-        let states: Vec<String> = names.iter().map(|name| format!("pb::{states}::{}", camel(name))).collect();
+        let states: Vec<String> = names
+            .iter()
+            .map(|name| format!("pb::{states}::{}", camel(name)))
+            .collect();
         states.join(" | ")
     };
     let success = match wait.success.as_slice() {
@@ -179,7 +217,12 @@ pub fn dispatch(contract: &Contract) -> String {
         )
     };
     let arm = |found: &Operation| {
-        format!("{:?} => answer::<operation::{}, _>(body, |request| plane.{}(caller, request)).await,", found.name, found.name, snake(&found.name))
+        format!(
+            "{:?} => answer::<operation::{}, _>(body, |request| plane.{}(caller, request)).await,",
+            found.name,
+            found.name,
+            snake(&found.name)
+        )
     };
     let handlers: String = contract.operations.iter().map(handler).collect();
     let arms: String = contract.operations.iter().map(arm).collect();
@@ -196,6 +239,11 @@ pub fn dispatch(contract: &Contract) -> String {
 
 /// What an operation is about: its name without the verb.
 fn subject(operation: &str) -> &str {
-    const VERBS: [&str; 8] = ["Accept", "Cancel", "Create", "Delete", "Get", "List", "Reject", "Update"];
-    VERBS.iter().find_map(|verb| operation.strip_prefix(verb)).unwrap_or(operation)
+    const VERBS: [&str; 8] = [
+        "Accept", "Cancel", "Create", "Delete", "Get", "List", "Reject", "Update",
+    ];
+    VERBS
+        .iter()
+        .find_map(|verb| operation.strip_prefix(verb))
+        .unwrap_or(operation)
 }

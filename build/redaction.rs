@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 use crate::contract::{Contract, Field, Message, PACKAGE};
 
 fn sensitive(contract: &Contract) -> impl Iterator<Item = &Message> {
-    contract.messages.iter().filter(|message| message.fields.iter().any(|field| field.redacted))
+    contract
+        .messages
+        .iter()
+        .filter(|message| message.fields.iter().any(|field| field.redacted))
 }
 
 /// The messages whose `Debug` is written here instead of derived.
 pub fn messages(contract: &Contract) -> Vec<String> {
-    sensitive(contract).map(|message| format!(".{PACKAGE}.{}", message.name)).collect()
+    sensitive(contract)
+        .map(|message| format!(".{PACKAGE}.{}", message.name))
+        .collect()
 }
 
 pub fn emit(contract: &Contract) -> String {

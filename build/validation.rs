@@ -12,9 +12,17 @@ pub fn emit(contract: &Contract) -> String {
     for message in contract.messages.iter().filter(|message| message.sent) {
         let body: String = match message.role {
             Role::Union => union(contract, message),
-            _ => message.fields.iter().map(|field| rules.field(contract, field)).collect(),
+            _ => message
+                .fields
+                .iter()
+                .map(|field| rules.field(contract, field))
+                .collect(),
         };
-        let (at, found) = if body.is_empty() { ("_at", "_found") } else { ("at", "found") };
+        let (at, found) = if body.is_empty() {
+            ("_at", "_found")
+        } else {
+            ("at", "found")
+        };
         write!(
             checks,
             "impl Validate for pb::{} {{
@@ -37,7 +45,9 @@ impl Rules {
         if field.repeated {
             return self.list(contract, field);
         }
-        let required = rule(field, "required").and_then(|value| value.as_bool()).unwrap_or_default();
+        let required = rule(field, "required")
+            .and_then(|value| value.as_bool())
+            .unwrap_or_default();
         match &field.kind {
             Kind::Structure(inner) | Kind::Union(inner) | Kind::List(inner) => {
                 let nested = contract.find(inner);
@@ -58,16 +68,22 @@ impl Rules {
                 }
             }
             kind => {
-                let Some(check) = self.scalar(kind, field.rules.as_ref(), required) else { return String::new() };
+                let Some(check) = self.scalar(kind, field.rules.as_ref(), required) else {
+                    return String::new();
+                };
                 let place = format!("&at.field(\"{name}\")");
                 match (field.required, kind) {
                     (true, Kind::String) => format!("{check}.check(&self.{name}, {place}, found);"),
                     (true, _) => format!("{check}.check(self.{name}, {place}, found);"),
                     (false, Kind::String) => {
-                        format!("if let Some(value) = &self.{name} {{ {check}.check(value, {place}, found); }}")
+                        format!(
+                            "if let Some(value) = &self.{name} {{ {check}.check(value, {place}, found); }}"
+                        )
                     }
                     (false, _) => {
-                        format!("if let Some(value) = self.{name} {{ {check}.check(value, {place}, found); }}")
+                        format!(
+                            "if let Some(value) = self.{name} {{ {check}.check(value, {place}, found); }}"
+                        )
                     }
                 }
             }
@@ -85,36 +101,57 @@ impl Rules {
                 count("min_items"),
                 count("max_items")
             ));
-            write!(out, "{rule}.check(self.{name}.len(), &at.field(\"{name}\"), found);").expect("writing to a string");
+            write!(
+                out,
+                "{rule}.check(self.{name}.len(), &at.field(\"{name}\"), found);"
+            )
+            .expect("writing to a string");
         }
         let place = format!("&at.field(\"{name}\").item(index)");
-        let items = rules.as_ref().and_then(|rules| set(rules, "items")).and_then(|items| items.as_message().cloned());
+        let items = rules
+            .as_ref()
+            .and_then(|rules| set(rules, "items"))
+            .and_then(|items| items.as_message().cloned());
         let check = match &field.kind {
             Kind::Structure(inner) if has_checks(contract, contract.find(inner)) => {
                 Some(format!("value.validate({place}, found);"))
             }
-            Kind::String => {
-                self.scalar(&field.kind, items.as_ref(), false).map(|rule| format!("{rule}.check(value, {place}, found);"))
-            }
-            Kind::Enum(_) => {
-                self.scalar(&field.kind, items.as_ref(), false).map(|rule| format!("{rule}.check(*value, {place}, found);"))
-            }
+            Kind::String => self
+                .scalar(&field.kind, items.as_ref(), false)
+                .map(|rule| format!("{rule}.check(value, {place}, found);")),
+            Kind::Enum(_) => self
+                .scalar(&field.kind, items.as_ref(), false)
+                .map(|rule| format!("{rule}.check(*value, {place}, found);")),
             _ => None,
         };
         if let Some(check) = check {
-            write!(out, "for (index, value) in self.{name}.iter().enumerate() {{ {check} }}").expect("writing to a string");
+            write!(
+                out,
+                "for (index, value) in self.{name}.iter().enumerate() {{ {check} }}"
+            )
+            .expect("writing to a string");
         }
         out
     }
 
     /// The rule that checks a string, number or enum, if it has one.
-    fn scalar(&mut self, kind: &Kind, rules: Option<&DynamicMessage>, required: bool) -> Option<String> {
-        let of = |name: &str| rules.and_then(|rules| set(rules, name)).and_then(|found| found.as_message().cloned());
+    fn scalar(
+        &mut self,
+        kind: &Kind,
+        rules: Option<&DynamicMessage>,
+        required: bool,
+    ) -> Option<String> {
+        let of = |name: &str| {
+            rules
+                .and_then(|rules| set(rules, name))
+                .and_then(|found| found.as_message().cloned())
+        };
         match kind {
             Kind::String => {
                 let rules = of("string")?;
                 let length = |name: &str| set(&rules, name).and_then(|value| value.as_u64());
-                let pattern = set(&rules, "pattern").and_then(|pattern| pattern.as_str().map(str::to_owned));
+                let pattern =
+                    set(&rules, "pattern").and_then(|pattern| pattern.as_str().map(str::to_owned));
                 let pattern = match pattern {
                     Some(pattern) => format!("Some(Pattern::new({pattern:?}))"),
                     None => "None".to_owned(),
@@ -163,7 +200,9 @@ fn union(contract: &Contract, message: &Message) -> String {
     let kind = format!("pb::{}::Kind", crate::emit::snake(&message.name));
     let mut arms = String::new();
     for field in &message.fields {
-        let Kind::Structure(inner) = &field.kind else { panic!("unions hold structures") };
+        let Kind::Structure(inner) = &field.kind else {
+            panic!("unions hold structures")
+        };
         let variant = crate::emit::camel(&field.name);
         match has_checks(contract, contract.find(inner)) {
             true => write!(
@@ -198,5 +237,7 @@ fn rule(field: &Field, name: &str) -> Option<Value> {
 /// A field's value, if it is set.
 fn set(message: &DynamicMessage, name: &str) -> Option<Value> {
     let field = message.descriptor().get_field_by_name(name)?;
-    message.has_field(&field).then(|| message.get_field(&field).into_owned())
+    message
+        .has_field(&field)
+        .then(|| message.get_field(&field).into_owned())
 }

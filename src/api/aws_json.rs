@@ -30,14 +30,29 @@ fn diagnose(message: &str, body: &[u8]) -> Error {
     let mut missing = Vec::new();
     find_missing(&descriptor, &members, "", &mut missing);
     match missing.is_empty() {
-        true => Error::new(error::Code::Serialization, "a member of the body has the wrong type"),
+        true => Error::new(
+            error::Code::Serialization,
+            "a member of the body has the wrong type",
+        ),
         false => {
-            let problems: Vec<String> =
-                missing.iter().map(|member| format!("value at '{member}' must not be null")).collect();
-            let (count, noun) = (missing.len(), if missing.len() == 1 { "error" } else { "errors" });
+            let problems: Vec<String> = missing
+                .iter()
+                .map(|member| format!("value at '{member}' must not be null"))
+                .collect();
+            let (count, noun) = (
+                missing.len(),
+                if missing.len() == 1 {
+                    "error"
+                } else {
+                    "errors"
+                },
+            );
             Error::new(
                 error::Code::Validation,
-                format!("{count} validation {noun} detected: {}", problems.join("; ")),
+                format!(
+                    "{count} validation {noun} detected: {}",
+                    problems.join("; ")
+                ),
             )
         }
     }
@@ -56,10 +71,14 @@ fn find_missing(
         };
         let inner = field.kind().as_message().cloned();
         match (members.get(field.json_name()), inner) {
-            (None | Some(serde_json::Value::Null), None) if !field.supports_presence() && !field.is_list() => {
+            (None | Some(serde_json::Value::Null), None)
+                if !field.supports_presence() && !field.is_list() =>
+            {
                 missing.push(path);
             }
-            (None | Some(serde_json::Value::Null), _) if field.is_list() && !is_optional_list(&field) => {
+            (None | Some(serde_json::Value::Null), _)
+                if field.is_list() && !is_optional_list(&field) =>
+            {
                 missing.push(path);
             }
             (Some(serde_json::Value::Object(inside)), Some(inner)) => {
@@ -81,7 +100,11 @@ fn is_optional_list(field: &prost_reflect::FieldDescriptor) -> bool {
     let extension = super::descriptor_pool()
         .get_extension_by_name("proton.v1.optional_list")
         .expect("the contract declares its own options");
-    field.options().get_extension(&extension).as_bool().unwrap_or_default()
+    field
+        .options()
+        .get_extension(&extension)
+        .as_bool()
+        .unwrap_or_default()
 }
 
 /// Reads `null` as an empty list.
@@ -163,7 +186,10 @@ pub(super) mod enums {
         E::try_from(number).map_or("", E::to_wire)
     }
 
-    pub(crate) fn write_plain<E: WireEnum, S: Serializer>(number: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn write_plain<E: WireEnum, S: Serializer>(
+        number: &i32,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(text::<E>(*number))
     }
 
@@ -177,7 +203,10 @@ pub(super) mod enums {
         }
     }
 
-    pub(crate) fn write_list<E: WireEnum, S: Serializer>(numbers: &[i32], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn write_list<E: WireEnum, S: Serializer>(
+        numbers: &[i32],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(numbers.len()))?;
         for number in numbers {
             list.serialize_element(text::<E>(*number))?;

@@ -19,7 +19,11 @@ pub struct Error {
 
 impl Error {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), violations: Violations::default() }
+        Self {
+            code,
+            message: message.into(),
+            violations: Violations::default(),
+        }
     }
 
     /// The request breaks a rule that only the state can tell.
@@ -45,16 +49,33 @@ impl Error {
     }
 
     pub fn unknown_operation(operation: &str) -> Self {
-        Self::new(Code::UnknownOperation, format!("operation {operation} is not known here"))
+        Self::new(
+            Code::UnknownOperation,
+            format!("operation {operation} is not known here"),
+        )
     }
 
     /// The request breaks these rules of the contract.
     pub fn invalid(violations: Violations) -> Self {
-        let problems: Vec<String> =
-            violations.iter().map(|found| format!("{}: {}", found.field, found.message)).collect();
-        let noun = if problems.len() == 1 { "error" } else { "errors" };
-        let message = format!("{} validation {noun} detected: {}", problems.len(), problems.join("; "));
-        Self { code: Code::Validation, message, violations }
+        let problems: Vec<String> = violations
+            .iter()
+            .map(|found| format!("{}: {}", found.field, found.message))
+            .collect();
+        let noun = if problems.len() == 1 {
+            "error"
+        } else {
+            "errors"
+        };
+        let message = format!(
+            "{} validation {noun} detected: {}",
+            problems.len(),
+            problems.join("; ")
+        );
+        Self {
+            code: Code::Validation,
+            message,
+            violations,
+        }
     }
 }
 
@@ -111,6 +132,9 @@ codes! {
 impl Code {
     /// The code that an endpoint means by this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, code)| *code)
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, code)| *code)
     }
 }

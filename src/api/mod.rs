@@ -33,8 +33,10 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/proton.
 
 /// The descriptors as a pool, for the few places that look things up by name.
 pub fn descriptor_pool() -> &'static prost_reflect::DescriptorPool {
-    static POOL: std::sync::LazyLock<prost_reflect::DescriptorPool> = std::sync::LazyLock::new(|| {
-        prost_reflect::DescriptorPool::decode(DESCRIPTORS).expect("the build wrote valid descriptors")
-    });
+    static POOL: std::sync::LazyLock<prost_reflect::DescriptorPool> =
+        std::sync::LazyLock::new(|| {
+            prost_reflect::DescriptorPool::decode(DESCRIPTORS)
+                .expect("the build wrote valid descriptors")
+        });
     &POOL
 }

@@ -52,7 +52,11 @@ impl Violations {
     }
 
     pub(crate) fn add(&mut self, at: &Path<'_>, rule: &'static str, message: String) {
-        self.0.push(Violation { field: at.to_string(), rule, message });
+        self.0.push(Violation {
+            field: at.to_string(),
+            rule,
+            message,
+        });
     }
 }
 
@@ -97,18 +101,30 @@ impl StringRule {
         if let Some(min) = self.min
             && length() < min
         {
-            found.add(at, "string.min_len", format!("must be at least {min} characters"));
+            found.add(
+                at,
+                "string.min_len",
+                format!("must be at least {min} characters"),
+            );
         }
         if let Some(max) = self.max
             && value.len() > max
             && length() > max
         {
-            found.add(at, "string.max_len", format!("must be at most {max} characters"));
+            found.add(
+                at,
+                "string.max_len",
+                format!("must be at most {max} characters"),
+            );
         }
         if let Some(pattern) = &self.pattern
             && !pattern.matches(value)
         {
-            found.add(at, "string.pattern", format!("does not match regex pattern `{}`", pattern.text));
+            found.add(
+                at,
+                "string.pattern",
+                format!("does not match regex pattern `{}`", pattern.text),
+            );
         }
     }
 }
@@ -121,11 +137,15 @@ struct Pattern {
 
 impl Pattern {
     const fn new(text: &'static str) -> Self {
-        Self { text, compiled: OnceLock::new() }
+        Self {
+            text,
+            compiled: OnceLock::new(),
+        }
     }
 
     fn matches(&self, value: &str) -> bool {
-        let compile = || Regex::new(self.text).expect("a test compiles every pattern of the contract");
+        let compile =
+            || Regex::new(self.text).expect("a test compiles every pattern of the contract");
         self.compiled.get_or_init(compile).is_match(value)
     }
 }
@@ -139,7 +159,8 @@ impl RangeRule {
     fn check(&self, value: i32, at: &Path<'_>, found: &mut Violations) {
         let Self { low, high } = self;
         if !(*low..=*high).contains(&value) {
-            let message = format!("must be greater than or equal to {low} and less than or equal to {high}");
+            let message =
+                format!("must be greater than or equal to {low} and less than or equal to {high}");
             found.add(at, "int32.gte_lte", message);
         }
     }
@@ -155,12 +176,20 @@ impl ListRule {
         if let Some(min) = self.min
             && count < min
         {
-            found.add(at, "repeated.min_items", format!("must contain at least {min} item(s)"));
+            found.add(
+                at,
+                "repeated.min_items",
+                format!("must contain at least {min} item(s)"),
+            );
         }
         if let Some(max) = self.max
             && count > max
         {
-            found.add(at, "repeated.max_items", format!("must contain no more than {max} item(s)"));
+            found.add(
+                at,
+                "repeated.max_items",
+                format!("must contain no more than {max} item(s)"),
+            );
         }
     }
 }
@@ -173,7 +202,10 @@ struct EnumRule<E> {
 
 impl<E: TryFrom<i32>> EnumRule<E> {
     const fn new(required: bool) -> Self {
-        Self { required, values: PhantomData }
+        Self {
+            required,
+            values: PhantomData,
+        }
     }
 
     fn check(&self, value: i32, at: &Path<'_>, found: &mut Violations) {
@@ -181,7 +213,11 @@ impl<E: TryFrom<i32>> EnumRule<E> {
             0 if self.required => found.required(at),
             0 => found.add(at, "enum.not_in", "must not be in list [0]".to_owned()),
             _ if E::try_from(value).is_err() => {
-                found.add(at, "enum.defined_only", "must be one of the defined enum values".to_owned());
+                found.add(
+                    at,
+                    "enum.defined_only",
+                    "must be one of the defined enum values".to_owned(),
+                );
             }
             _ => {}
         }

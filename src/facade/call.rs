@@ -1,0 +1,134 @@
+//! One call: validate, convert, ask the upstream, convert back.
+
+use std::cell::Cell;
+
+use aws_sdk_proton::{
+    Client,
+    config::http::HttpResponse,
+    error::{BuildError, ProvideErrorMetadata, SdkError},
+    operation::{self as sdk, RequestId},
+};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+use super::{Facade, deadline::Deadline, failure::Failure, status::Asked, token};
+use crate::api::{Operation, Validate as _, operation};
+
+/// How an operation is called through the SDK.
+pub(super) trait Call: Operation {
+    type Input: TryFrom<Self::Request, Error = BuildError> + Clone + Send;
+    type Output: Into<Self::Response> + RequestId + Send;
+    type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
+
+    fn send(input: Self::Input, client: &Client) -> impl Future<Output = SdkResult<Self>> + Send;
+}
+
+type SdkResult<O> = Result<<O as Call>::Output, SdkError<<O as Call>::Error, HttpResponse>>;
+
+include!(concat!(env!("OUT_DIR"), "/calls.rs"));
+
+/// The header under which AWS names a request.
+const REQUEST_ID: &str = "x-amzn-requestid";
+
+tokio::task_local! {
+    /// What the parts that the SDK calls back (the connector, the retry classifier) know of the
+    /// call that they work for.
+    pub(super) static UNDERWAY: Underway;
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Underway {
+    /// Whether a repeat does no harm.
+    pub(super) safe: bool,
+    pub(super) attempts: Cell<u32>,
+}
+
+impl Facade {
+    pub(super) async fn call<O: Call>(
+        &self,
+        request: Request<O::Request>,
+    ) -> Result<Response<O::Response>, Status> {
+        let (metadata, extensions, message) = request.into_parts();
+        let deadline = extensions.get::<Deadline>().copied();
+        self.ask::<O>(&metadata, deadline, message)
+            .await
+            .map_err(|status| *status)
+    }
+
+    /// The call itself. The status is boxed because it is large, and rare.
+    pub(super) async fn ask<O: Call>(
+        &self,
+        metadata: &MetadataMap,
+        deadline: Option<Deadline>,
+        mut message: O::Request,
+    ) -> Result<Response<O::Response>, Box<Status>> {
+        let safe = token::choose::<O>(&mut message, metadata, &self.0.settings)
+            && O::FACTS.class != operation::Class::Unsafe;
+        let mut asked = Asked {
+            facts: O::FACTS,
+            resource: O::resource_name(&message),
+            safe,
+            attempts: 0,
+        };
+        let violations = message.violations();
+        if !violations.is_empty() {
+            return Err(self.refuse(&asked, Failure::Invalid(violations)));
+        }
+        let input =
+            O::Input::try_from(message).map_err(|_| self.refuse(&asked, Failure::NotBuilt))?;
+
+        let (result, attempts) = self.send::<O>(input, metadata, deadline, safe).await;
+        asked.attempts = attempts;
+        let output = result.map_err(|failure| self.refuse(&asked, failure))?;
+
+        let request_id = output.request_id().and_then(|id| id.parse().ok());
+        let mut response = Response::new(output.into());
+        if let Some(id) = request_id {
+            response.metadata_mut().insert(REQUEST_ID, id);
+        }
+        Ok(response)
+    }
+
+    /// Asks the upstream, within the deadline. Credentials that turn out to have expired are
+    /// renewed once: the upstream has not executed anything then.
+    async fn send<O: Call>(
+        &self,
+        input: O::Input,
+        metadata: &MetadataMap,
+        deadline: Option<Deadline>,
+        safe: bool,
+    ) -> (Result<O::Output, Failure>, u32) {
+        let upstream = &self.0.upstream;
+        let client = upstream.client(self.0.settings.retry_owner.repeats(metadata));
+        let work = async {
+            let renewable = upstream
+                .credentials()
+                .map(|credentials| (credentials, input.clone()));
+            let result = O::send(input, client).await.map_err(Failure::from_sdk);
+            match (result, renewable) {
+                (Err(failure), Some((credentials, input))) if failure.is_expired_token() => {
+                    credentials.renew();
+                    O::send(input, client).await.map_err(Failure::from_sdk)
+                }
+                (result, _) => result,
+            }
+        };
+        let bounded = async {
+            let result = match deadline {
+                None => work.await,
+                Some(deadline) => tokio::time::timeout_at(deadline.for_work(), work)
+                    .await
+                    .unwrap_or(Err(Failure::DeadlineExceeded)),
+            };
+            (result, UNDERWAY.with(|underway| underway.attempts.get()))
+        };
+        UNDERWAY
+            .scope(
+                Underway {
+                    safe,
+                    ..Underway::default()
+                },
+                bounded,
+            )
+            .await
+    }
+}

@@ -1,0 +1,244 @@
+//! Where the calls go: one SDK client, built once, warm before the first call.
+//!
+//! The embedded control plane is reached through the same SDK with a connector that answers from
+//! memory, so that what is tested there is what runs against a remote endpoint.
+
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sdk_proton::{
+    Client, Config,
+    config::{
+        IdentityCache, StalledStreamProtectionConfig,
+        http::{HttpRequest, HttpResponse},
+        retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+    error::{BoxError, ConnectorError},
+};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+
+use super::{call::UNDERWAY, credentials::Renewable, retry::Restraint};
+
+/// The SDK has no limit of its own on what it reads.
+const RESPONSE_LIMIT: u64 = 8 << 20;
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
+
+/// A Proton endpoint in this process.
+pub trait Endpoint: Send + Sync + 'static {
+    fn answer(&self, request: http::Request<Bytes>) -> Answer;
+}
+
+/// The answer of an [`Endpoint`], to come.
+pub type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
+
+/// What the facade calls. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    repeating: Client,
+    single: Client,
+    credentials: Option<Renewable>,
+}
+
+impl Upstream {
+    /// The control plane in this process. Nothing is signed: there is nobody in between.
+    pub fn embedded(endpoint: Arc<dyn Endpoint>, region: &str) -> Self {
+        let config = Config::builder()
+            .region(Region::new(region.to_owned()))
+            .endpoint_url("http://embedded")
+            .allow_no_auth()
+            .http_client(Counted(SharedHttpClient::new(InProcess(endpoint))));
+        Self::build(config, None)
+    }
+
+    /// An endpoint over HTTP, with what AWS's standard chain finds: profiles, environment, SSO,
+    /// instance metadata. Without a URL it is AWS's own.
+    pub async fn remote(url: Option<&str>, region: &str) -> Self {
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region.to_owned()));
+        let loader = match url {
+            Some(url) => loader.endpoint_url(url),
+            None => loader,
+        };
+        Self::from_config(&loader.load().await)
+    }
+
+    /// An endpoint as an SDK configuration names it.
+    pub fn from_config(config: &SdkConfig) -> Self {
+        let clock = config
+            .time_source()
+            .unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new()));
+        let credentials = config
+            .credentials_provider()
+            .map(|source| Renewable::new(source, clock));
+        let mut builder = aws_sdk_proton::config::Builder::from(config);
+        if let Some(credentials) = &credentials {
+            builder = builder
+                .credentials_provider(credentials.clone())
+                .identity_cache(IdentityCache::no_cache());
+        }
+        if let Some(http) = config.http_client() {
+            builder = builder.http_client(Counted(http));
+        }
+        Self::build(builder, credentials)
+    }
+
+    fn build(builder: aws_sdk_proton::config::Builder, credentials: Option<Renewable>) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let builder = builder
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .timeout_config(timeouts)
+            // Deadlines do that.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .retry_classifier(Restraint);
+        let client = |retries| Client::from_conf(builder.clone().retry_config(retries).build());
+        Self {
+            repeating: client(RetryConfig::standard()),
+            single: client(RetryConfig::disabled()),
+            credentials,
+        }
+    }
+
+    /// Does now what the first call would otherwise wait for. A failure is not one of starting: it
+    /// is logged, and said again to those who call.
+    pub async fn warm(&self) {
+        if let Some(credentials) = &self.credentials {
+            if let Err(error) = credentials.provide_credentials().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "there are no credentials for the upstream yet"
+                );
+            }
+        } else {
+            #[allow(
+                deprecated,
+                reason = "AWS marks every operation of a service that it closed"
+            )]
+            let _ = self.single.get_account_settings().send().await;
+        }
+    }
+
+    pub(super) fn client(&self, repeats: bool) -> &Client {
+        if repeats {
+            &self.repeating
+        } else {
+            &self.single
+        }
+    }
+
+    pub(super) fn credentials(&self) -> Option<&Renewable> {
+        self.credentials.as_ref()
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("signs", &self.credentials.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer that is larger than [`RESPONSE_LIMIT`].
+#[derive(Debug, thiserror::Error)]
+#[error("the response is larger than {RESPONSE_LIMIT} bytes")]
+pub(super) struct ResponseTooLarge;
+
+/// Counts the attempts of each call, and bounds what it reads.
+#[derive(Clone, Debug)]
+struct Counted<T>(T);
+
+impl<T: HttpClient> HttpClient for Counted<T> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        parts: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Counted(self.0.http_connector(settings, parts)))
+    }
+
+    fn validate_base_client_config(
+        &self,
+        parts: &aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder,
+        config: &aws_smithy_types::config_bag::ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.validate_base_client_config(parts, config)
+    }
+}
+
+impl HttpConnector for Counted<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        // Outside a call (when warming up) there is nothing to count.
+        let _ = UNDERWAY.try_with(|underway| underway.attempts.set(underway.attempts.get() + 1));
+        let response = self.0.call(request);
+        HttpConnectorFuture::new(async move { response.await.map(bounded) })
+    }
+}
+
+fn bounded(response: HttpResponse) -> HttpResponse {
+    // A response that is there already, or says how long it is, needs no counting.
+    match response.body().content_length() {
+        Some(length) if length <= RESPONSE_LIMIT => response,
+        _ => response.map(|body| {
+            let limit = usize::try_from(RESPONSE_LIMIT).expect("8 MiB fit");
+            let body = http_body_util::Limited::new(body, limit);
+            SdkBody::from_body_1_x(http_body_util::BodyExt::map_err(body, |error| {
+                match error.downcast::<http_body_util::LengthLimitError>() {
+                    Ok(_) => BoxError::from(ResponseTooLarge),
+                    Err(error) => error,
+                }
+            }))
+        }),
+    }
+}
+
+/// A client whose server is a value in this process.
+#[derive(Clone)]
+struct InProcess(Arc<dyn Endpoint>);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let wrong = |error: BoxError| ConnectorError::user(error);
+        let answer = request
+            .try_into_http1x()
+            .map_err(|error| wrong(error.into()))
+            .map(|request| {
+                let body = |body: SdkBody| Bytes::copy_from_slice(body.bytes().unwrap_or_default());
+                self.0.answer(request.map(body))
+            });
+        HttpConnectorFuture::new(async move {
+            let response = answer?.await.map(SdkBody::from);
+            HttpResponse::try_from(response).map_err(|error| wrong(error.into()))
+        })
+    }
+}
