@@ -1,0 +1,130 @@
+"""The same requests, through boto3 to one server and through gRPC to another, have the same answers, errors and effects."""
+
+import random
+
+import grpc
+import pytest
+
+from families import PRESENT_OPERATIONS
+from model import Case, full, minimal, shape_of_input, violations
+from walk import draw
+from wires import AwsJson, Grpc, assert_same
+from world import ARN, COMPATIBLE, SERVICE_SOURCE, populate, put_bundles, registered, state
+
+# Requests of which each member is valid, but not with the others or with what there is.
+COMBINATIONS = {
+    "UpdateAccountSettings": [
+        Case(
+            "removes and sets the repository",
+            {
+                "deletePipelineProvisioningRepository": True,
+                "pipelineProvisioningRepository": {"branch": "main", "name": "a/b", "provider": "GITHUB"},
+            },
+        ),
+        Case("removes a role that is not set", {"pipelineServiceRoleArn": ""}),
+    ],
+    "CreateServiceTemplateVersion": [
+        Case(
+            "is compatible with an unknown template",
+            {
+                "templateName": "a",
+                "source": SERVICE_SOURCE,
+                "compatibleEnvironmentTemplates": [{"templateName": "unknown", "majorVersion": "1"}],
+            },
+        ),
+        Case(
+            "adds to an unknown major version",
+            {
+                "templateName": "a",
+                "majorVersion": "7",
+                "source": SERVICE_SOURCE,
+                "compatibleEnvironmentTemplates": COMPATIBLE,
+            },
+        ),
+    ],
+    "UpdateServiceTemplateVersion": [
+        Case(
+            "clears the component sources",
+            {"templateName": "a", "majorVersion": "1", "minorVersion": "0", "supportedComponentSources": []},
+        ),
+    ],
+    "UpdateEnvironmentTemplateVersion": [
+        Case(
+            "goes back to draft",
+            {"templateName": "a", "majorVersion": "1", "minorVersion": "0", "status": "DRAFT"},
+        ),
+    ],
+    "DeleteEnvironmentTemplateVersion": [
+        Case("takes the recommended version", {"templateName": "a", "majorVersion": "1", "minorVersion": "0"}),
+    ],
+    "DeleteEnvironmentTemplate": [Case("takes one that never was", {"name": "never"})],
+    "ListEnvironmentTemplates": [Case("follows a foreign token", {"nextToken": "Zm9yZWlnbg=="})],
+    "TagResource": [
+        Case(
+            "sets a reserved key",
+            {"resourceArn": f"{ARN}:environment-template/a", "tags": [{"key": "aws:team", "value": "blue"}]},
+        ),
+        Case(
+            "tags an unknown resource",
+            {"resourceArn": f"{ARN}:environment/unknown", "tags": [{"key": "team", "value": "blue"}]},
+        ),
+    ],
+}
+
+
+@pytest.fixture
+def wires(start):
+    """A fresh server behind each wire."""
+    return AwsJson(start()), Grpc(start())
+
+
+@pytest.mark.parametrize("operation", PRESENT_OPERATIONS)
+def test_requests_made_from_the_model_end_alike(wires, operation):
+    over_aws_json, over_grpc = wires
+    for wire in wires:
+        populate(wire)
+    shape = shape_of_input(operation)
+    cases = [
+        *violations(operation),
+        *COMBINATIONS.get(operation, []),
+        Case("minimal", minimal(shape)),
+        Case("full", full(shape)),
+        Case("minimal again", minimal(shape)),
+    ]
+
+    for case in cases:
+        expected, answered = (wire.call(operation, case.request) for wire in wires)
+        assert_same(expected, answered, f"{operation} {case.name}: {case.request}")
+        settle(wires, operation, expected)
+        if expected.status is grpc.StatusCode.OK:
+            assert state(over_grpc.server) == state(over_aws_json.server), f"after {operation} {case.name}"
+    assert state(over_grpc.server) == state(over_aws_json.server)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_walk_ends_in_the_same_place(wires, seed):
+    over_aws_json, over_grpc = wires
+    for wire in wires:
+        put_bundles(wire.server)
+    rng = random.Random(seed)
+
+    for step in range(250):
+        operation = rng.choice(PRESENT_OPERATIONS)
+        request = draw(rng, shape_of_input(operation))
+        expected, answered = (wire.call(operation, request) for wire in wires)
+        assert_same(expected, answered, f"seed {seed}, step {step}: {operation} {request}")
+        settle(wires, operation, expected)
+        if step % 25 == 0:
+            assert state(over_grpc.server) == state(over_aws_json.server), f"seed {seed}, step {step}: {operation} {request}"
+    assert state(over_grpc.server) == state(over_aws_json.server)
+
+
+def settle(wires, operation, outcome):
+    """Waits for the registration that an operation began, on both sides, so that what follows sees its end."""
+    if outcome.status is not grpc.StatusCode.OK or not operation.startswith("Create") or not operation.endswith("Version"):
+        return
+    kind = operation.removeprefix("Create").removesuffix("Version")
+    (version,) = outcome.answer.values()
+    name, major, minor = version["templateName"], version["majorVersion"], version["minorVersion"]
+    ends = {registered(wire, kind, name, major, minor) for wire in wires}
+    assert len(ends) == 1, f"{kind} {name} {major}.{minor} is {ends}"
