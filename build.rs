@@ -50,6 +50,12 @@ fn main() -> Result<()> {
     files.file.retain(|file| file.package() != "buf.validate");
     tonic_prost_build::configure().compile_fds_with_config(files, config)?;
 
+    // The stock health service's types lack `List`.
+    let mut health = protox::Compiler::new(["proto"])?;
+    health.open_file("grpc/health/v1/health.proto")?;
+    fs::write(out.join("grpc.health.v1.binpb"), health.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(health.file_descriptor_set())?;
+
     for (name, code) in [
         ("redaction.rs", redaction::emit(&contract)),
         ("wire_names.rs", json::wire_names(&contract)),

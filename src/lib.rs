@@ -1,4 +1,9 @@
 //! AWS Proton over gRPC, and a Proton to put behind it.
 
 pub mod api;
+pub mod call;
+pub mod config;
 pub mod facade;
+pub mod serve;
+pub mod server;
+pub mod telemetry;

@@ -1,1 +1,102 @@
-fn main() {}
+//! The command line.
+
+use std::{env, ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, error::ErrorKind};
+use proton_grpc::{
+    call::{self, Call},
+    config::Settings,
+    serve, telemetry,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What `sysexits.h` calls a usage error.
+const BAD_SETTINGS: u8 = 64;
+const FAILURE: u8 = 1;
+
+/// AWS Proton over gRPC, and a Proton to put behind it
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Subcommand)]
+enum Subcommands {
+    /// Serve gRPC (and AWS-JSON) until told to stop
+    #[command(disable_help_flag = true)]
+    Serve {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        settings: Vec<OsString>,
+    },
+    /// Make one call by name, JSON in and out
+    Call(Call),
+}
+
+fn main() -> ExitCode {
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => return usage(&error),
+    };
+    let done = match command {
+        Subcommands::Serve { settings } => match Settings::read(settings, |name| env::var_os(name))
+        {
+            Ok(settings) => serve(settings),
+            Err(error) => return usage(&error),
+        },
+        Subcommands::Call(call) => make(&call),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(FAILURE)
+    })
+}
+
+fn serve(settings: Settings) -> Result<ExitCode> {
+    let variables = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    if let Err(error) = telemetry::start(&settings.log, settings.log_format, variables) {
+        eprintln!("error: {error}");
+        return Ok(ExitCode::from(BAD_SETTINGS));
+    }
+    block_on(serve::run(settings))?.map(|()| ExitCode::SUCCESS)
+}
+
+fn make(call: &Call) -> Result<ExitCode> {
+    Ok(
+        match block_on(call.make(|response| println!("{response}")))?? {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(status) => {
+                eprintln!("{}", call.describe(&status));
+                ExitCode::from(call::exit_code(&status))
+            }
+        },
+    )
+}
+
+/// Calls have threads of their own (`server::workers`); this one is for everything else.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work))
+}
+
+/// Help and the version are what was asked for; everything else is a bad setting, told in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => eprintln!("{}", error.to_string().lines().next().unwrap_or_default()),
+    }
+    ExitCode::from(BAD_SETTINGS)
+}

@@ -1,0 +1,415 @@
+//! Every setting, once: its flag, its default and what it means.
+//!
+//! The same name works as a flag (`--data-dir`), as a variable (`PROTON_GRPC_DATA_DIR`) and in the
+//! file that `--config` names (`data-dir = "…"`). A flag beats the variable, the variable beats the
+//! file: the three are read as one command line on which the last one wins.
+
+use std::{
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::{Arg, Args, Command, FromArgMatches, error::ErrorKind};
+
+const PREFIX: &str = "PROTON_GRPC_";
+
+/// What `serve` and `quickstart` can be told.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Each setting is also read from the variable PROTON_GRPC_<NAME> and from the --config file."
+)]
+pub struct Settings {
+    /// A TOML file with any of these settings, named as here without the dashes in front
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where gRPC clients connect
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Who answers: the built-in control plane, AWS, or any endpoint that speaks Proton's AWS-JSON
+    #[arg(long, value_name = "embedded|aws|URL", default_value = "embedded")]
+    pub upstream: Upstream,
+
+    /// The AWS region, and the one in the ARNs of the built-in control plane
+    #[arg(long, default_value = "us-east-1")]
+    pub region: String,
+
+    /// The account of the built-in control plane
+    #[arg(long, value_name = "DIGITS", default_value = "000000000000", value_parser = account)]
+    pub account_id: String,
+
+    /// Where AWS CLIs and SDKs reach the built-in control plane
+    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8787")]
+    pub aws_json: AwsJson,
+
+    /// What the built-in control plane keeps
+    #[arg(long, value_name = "DIR", default_value = "proton-data")]
+    pub data_dir: PathBuf,
+
+    /// Where template bundles come from: a directory of buckets, or S3 [default: bundles in the data dir]
+    #[arg(long, value_name = "dir:PATH|s3")]
+    pub bundles: Option<Bundles>,
+
+    /// Which one layer repeats failed calls
+    #[arg(long, value_enum, value_name = "WHO", default_value = "facade")]
+    pub retry_owner: RetryOwner,
+
+    /// What to log: a level, or tracing directives such as `info,proton_grpc=debug`
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text",
+        help = "How to log it"
+    )]
+    pub log_format: LogFormat,
+
+    /// Seconds between saying "not serving" and closing the listeners, for balancers to notice
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub drain_wait: Duration,
+
+    /// Whether gRPC clients may ask for the contract [default: on, unless --listen is public]
+    #[arg(long, value_enum, value_name = "WHETHER")]
+    pub reflection: Option<Switch>,
+
+    /// Threads that serve gRPC [default: one a CPU]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+
+    /// Listen beyond this machine although callers are not authenticated
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub allow_unauthenticated_public: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    Embedded,
+    Aws,
+    Url(http::Uri),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AwsJson {
+    Off,
+    At(SocketAddr),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bundles {
+    Directory(PathBuf),
+    S3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RetryOwner {
+    Facade,
+    Mesh,
+    Client,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Settings {
+    /// Reads the command line `given` to the subcommand, the variables, and the file if one is named.
+    pub fn read(
+        given: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, clap::Error> {
+        let command =
+            Self::augment_args(Command::new("proton-grpc serve").args_override_self(true));
+        let names: Vec<String> = command
+            .get_arguments()
+            .filter_map(Arg::get_long)
+            .map(str::to_owned)
+            .collect();
+
+        let mut line = vec![OsString::from(command.get_name())];
+        for name in &names {
+            if let Some(value) = variable(&variable_of(name)) {
+                line.push(flag(name, value));
+            }
+        }
+        line.extend(given);
+        if let Some(file) = Self::parse(&command, &line)?.config {
+            let settings = from_file(&file, &names)
+                .map_err(|why| invalid(format!("{}: {why}", file.display())))?;
+            line.splice(1..1, settings);
+        }
+        let settings = Self::parse(&command, &line)?;
+        settings.check().map_err(invalid)?;
+        Ok(settings)
+    }
+
+    fn parse(command: &Command, line: &[OsString]) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&command.clone().try_get_matches_from(line)?)
+    }
+
+    /// What no single setting can tell.
+    fn check(&self) -> Result<(), String> {
+        let aws_json = match self.aws_json {
+            AwsJson::At(address) => Some(("aws-json", address)),
+            AwsJson::Off => None,
+        };
+        for (name, address) in [Some(("listen", self.listen)), aws_json]
+            .into_iter()
+            .flatten()
+        {
+            if !address.ip().is_loopback() && !self.allow_unauthenticated_public {
+                return Err(format!(
+                    "--{name} {address} is reachable from other machines and callers are not authenticated: \
+                     use a loopback address, or say --allow-unauthenticated-public"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn workers(&self) -> usize {
+        let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.workers.map_or_else(cpus, usize::from)
+    }
+
+    pub fn bundles(&self) -> Bundles {
+        self.bundles
+            .clone()
+            .unwrap_or_else(|| Bundles::Directory(self.data_dir.join("bundles")))
+    }
+
+    pub fn reflection(&self) -> bool {
+        self.reflection
+            .map_or(self.listen.ip().is_loopback(), |switch| {
+                switch == Switch::On
+            })
+    }
+}
+
+/// The variable of a setting.
+fn variable_of(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_uppercase().replace('-', "_"))
+}
+
+fn flag(name: &str, value: OsString) -> OsString {
+    let mut flag = OsString::from(format!("--{name}="));
+    flag.push(value);
+    flag
+}
+
+/// The file's settings as flags.
+fn from_file(file: &Path, names: &[String]) -> Result<Vec<OsString>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let setting = |(name, value): (String, toml::Value)| {
+        if name == "config" || !names.contains(&name) {
+            return Err(format!("{name} is not a setting"));
+        }
+        let value = match value {
+            toml::Value::String(value) => value,
+            toml::Value::Integer(value) => value.to_string(),
+            toml::Value::Boolean(value) => value.to_string(),
+            other => {
+                return Err(format!(
+                    "{name} must be a string, a number or a boolean, not {}",
+                    other.type_str()
+                ));
+            }
+        };
+        Ok(flag(&name, value.into()))
+    };
+    table.into_iter().map(setting).collect()
+}
+
+fn invalid(why: String) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, why)
+}
+
+impl FromStr for Upstream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "embedded" => Ok(Self::Embedded),
+            "aws" => Ok(Self::Aws),
+            url => match url.parse::<http::Uri>() {
+                Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) => Ok(Self::Url(uri)),
+                _ => Err("neither embedded nor aws nor an http URL".into()),
+            },
+        }
+    }
+}
+
+impl FromStr for AwsJson {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "neither off nor an address with a port".into()),
+        }
+    }
+}
+
+impl FromStr for Bundles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("dir:") {
+            _ if text == "s3" => Ok(Self::S3),
+            Some(path) if !path.is_empty() => Ok(Self::Directory(path.into())),
+            _ => Err("neither s3 nor dir: and a path".into()),
+        }
+    }
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let twelve_digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if twelve_digits {
+        Ok(text.to_owned())
+    } else {
+        Err("an account has twelve digits".into())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse::<u16>()
+        .map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(flags: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.into())
+        };
+        Settings::read(flags.iter().map(OsString::from), variable)
+            .map_err(|error| error.to_string())
+    }
+
+    fn file(text: &str) -> (tempfile::NamedTempFile, String) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let flag = format!("--config={}", file.path().display());
+        (file, flag)
+    }
+
+    #[test]
+    fn nothing_given_is_the_safe_default() {
+        let settings = read(&[], &[]).unwrap();
+        assert!(settings.listen.ip().is_loopback());
+        assert_eq!(settings.upstream, Upstream::Embedded);
+        assert_eq!(
+            settings.bundles(),
+            Bundles::Directory("proton-data/bundles".into())
+        );
+        assert!(settings.reflection());
+        assert!(settings.workers() >= 1);
+    }
+
+    #[test]
+    fn a_flag_beats_the_variable_and_the_variable_beats_the_file() {
+        let (_file, config) = file("region = 'file'\naccount-id = '111111111111'\nworkers = 7\n");
+        let variables = [
+            ("PROTON_GRPC_REGION", "variable"),
+            ("PROTON_GRPC_ACCOUNT_ID", "222222222222"),
+        ];
+        let settings = read(&[&config, "--region", "flag"], &variables).unwrap();
+        assert_eq!(settings.region, "flag");
+        assert_eq!(settings.account_id, "222222222222");
+        assert_eq!(settings.workers(), 7);
+    }
+
+    #[test]
+    fn the_file_may_be_named_by_a_variable() {
+        let (file, _) = file("upstream = 'aws'");
+        let settings = read(
+            &[],
+            &[("PROTON_GRPC_CONFIG", file.path().to_str().unwrap())],
+        )
+        .unwrap();
+        assert_eq!(settings.upstream, Upstream::Aws);
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_that_names_the_setting() {
+        for (flag, name) in [
+            ("--listen=nowhere", "--listen"),
+            ("--upstream=ftp://x", "--upstream"),
+            ("--aws-json=8787", "--aws-json"),
+            ("--account-id=1234", "--account-id"),
+            ("--bundles=dir:", "--bundles"),
+            ("--drain-wait=-1", "--drain-wait"),
+            ("--workers=0", "--workers"),
+            ("--retry-owner=nobody", "--retry-owner"),
+        ] {
+            let error = read(&[flag], &[]).unwrap_err();
+            assert!(error.contains(name), "{flag}: {error}");
+        }
+        let error = read(&[], &[("PROTON_GRPC_LISTEN", "nowhere")]).unwrap_err();
+        assert!(error.contains("--listen"), "{error}");
+    }
+
+    #[test]
+    fn a_file_may_hold_settings_only() {
+        for (text, said) in [
+            ("lsiten = ''", "lsiten is not a setting"),
+            ("config = ''", "config is not a setting"),
+            ("listen = []", "listen must be"),
+            ("listen =", ""),
+        ] {
+            let (_file, config) = file(text);
+            let error = read(&[&config], &[]).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+        assert!(
+            read(&["--config=/nowhere"], &[])
+                .unwrap_err()
+                .contains("/nowhere")
+        );
+    }
+
+    #[test]
+    fn a_public_listener_needs_to_be_asked_for() {
+        for flag in ["--listen=0.0.0.0:1", "--aws-json=[::]:1"] {
+            let error = read(&[flag], &[]).unwrap_err();
+            assert!(error.contains("allow-unauthenticated-public"), "{error}");
+            let settings = read(&[flag, "--allow-unauthenticated-public"], &[]).unwrap();
+            assert_eq!(settings.reflection(), flag.starts_with("--aws-json"));
+            assert!(
+                read(
+                    &[flag],
+                    &[("PROTON_GRPC_ALLOW_UNAUTHENTICATED_PUBLIC", "true")]
+                )
+                .is_ok()
+            );
+        }
+    }
+}

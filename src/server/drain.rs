@@ -1,0 +1,57 @@
+//! How a server ends: in steps, each bounded, together within 40 seconds after the wait.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::{Server, life::Life};
+
+/// For the calls that are in flight.
+const CALLS: Duration = Duration::from_secs(25);
+/// For statuses and GOAWAYs to reach their clients.
+const CONNECTIONS: Duration = Duration::from_secs(5);
+
+impl Server {
+    /// Ends the server. `now` cuts it short.
+    pub async fn drain(self, wait: Duration, now: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.steps(wait) => info!("drained"),
+            () = now => warn!("told to stop at once: calls in flight are lost"),
+        }
+    }
+
+    async fn steps(&self, wait: Duration) {
+        info!(?wait, "draining: health says not serving");
+        self.health.set_serving(false);
+        sleep(wait).await;
+
+        info!("draining: no new connections, calls in flight finish");
+        self.each(|life| life.draining.cancel());
+        if !self.all_end(CALLS, |life| &life.calls).await {
+            warn!(after = ?CALLS, "draining: calls did not finish in time");
+        }
+
+        info!("draining: streams end, connections close");
+        self.each(|life| life.closing.cancel());
+        if !self.all_end(CONNECTIONS, |life| &life.connections).await {
+            warn!(after = ?CONNECTIONS, "draining: connections did not close in time");
+        }
+    }
+
+    fn each(&self, tell: impl Fn(&Life)) {
+        self.workers.lives.iter().for_each(tell);
+    }
+
+    /// Waits until nothing is left on any worker; tells whether that came in time.
+    async fn all_end(&self, within: Duration, what: impl Fn(&Life) -> &TaskTracker) -> bool {
+        let trackers = self.workers.lives.iter().map(what);
+        let all = join_all(trackers.map(|tracker| {
+            tracker.close();
+            tracker.wait()
+        }));
+        timeout(within, pin!(all)).await.is_ok()
+    }
+}

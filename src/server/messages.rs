@@ -1,0 +1,185 @@
+//! The messages of a call, guarded on the way in and packed on the way out.
+//!
+//! A request that is one message reaches its service whole, plain and within the limit; everything
+//! else ends here with the status that gRPC names for it. The stock decoder would answer other
+//! codes (or none, for a second message), and reserves as much memory as a request announces.
+
+use std::io::{Read, Write};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
+use http_body_util::{BodyExt, Full};
+use tonic::{Code, body::Body};
+
+use super::refusal::Refusal;
+
+/// The largest request that Proton takes holds three texts of 51,200 characters.
+const LARGEST_REQUEST: usize = 1 << 20;
+/// What clients take unless told otherwise.
+const LARGEST_RESPONSE: usize = 4 << 20;
+/// Smaller messages fit a packet or two: packing them costs more than it saves.
+const WORTH_PACKING: usize = 4 << 10;
+/// A flag that tells whether the message is packed, and its length in four bytes.
+const PREFIX: usize = 5;
+
+pub(crate) const ENCODING: &str = "grpc-encoding";
+pub(crate) const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+pub(crate) const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip");
+pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+
+/// The request with its one message whole and plain.
+pub(crate) async fn one(request: Request<Body>) -> Result<Request<Body>, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let encoding = parts.headers.remove(ENCODING);
+    let gzip = match encoding.as_ref().map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => false,
+        Some(b"gzip") => true,
+        Some(other) => return Err(unsupported(&String::from_utf8_lossy(other))),
+    };
+    let received = receive(body).await?;
+    let plain = match received[0] {
+        0 => received,
+        1 if gzip => unpack(&received[PREFIX..])?,
+        1 => return Err(broken("a compressed message needs a grpc-encoding")),
+        _ => return Err(broken("a message's compression flag must be 0 or 1")),
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(Request::from_parts(parts, Body::new(Full::new(plain))))
+}
+
+/// Reads the body to its end: exactly one message with its prefix. Answers as soon as it can be
+/// known that it is anything else.
+async fn receive(mut body: Body) -> Result<Bytes, Refusal> {
+    let mut received = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Refusal::unexecuted(Code::Cancelled, "CANCELLED", "the caller went away")
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if received.is_empty() {
+            received = BytesMut::from(data);
+        } else {
+            received.extend_from_slice(&data);
+        }
+        let Some(announced) = announced(&received) else {
+            continue;
+        };
+        if announced > LARGEST_REQUEST {
+            return Err(too_large(format!(
+                "of {announced} bytes is over the limit of {LARGEST_REQUEST}"
+            )));
+        }
+        if received.len() > PREFIX + announced {
+            return Err(Refusal::unexecuted(
+                Code::Unimplemented,
+                "TWO_MESSAGES",
+                "this method takes one message",
+            ));
+        }
+    }
+    match announced(&received) {
+        Some(announced) if received.len() == PREFIX + announced => Ok(received.freeze()),
+        None if received.is_empty() => Err(Refusal::unexecuted(
+            Code::Unimplemented,
+            "NO_MESSAGE",
+            "this method takes a message",
+        )),
+        _ => Err(broken("the request ends within a message")),
+    }
+}
+
+/// The length of the message that these bytes start with.
+fn announced(received: &[u8]) -> Option<usize> {
+    received
+        .get(1..PREFIX)
+        .map(|mut length| length.get_u32() as usize)
+}
+
+fn unpack(packed: &[u8]) -> Result<Bytes, Refusal> {
+    let mut plain = vec![0; PREFIX];
+    let most = LARGEST_REQUEST as u64 + 1;
+    let length = GzDecoder::new(packed)
+        .take(most)
+        .read_to_end(&mut plain)
+        .map_err(|_| broken("a message is not the gzip that it claims to be"))?;
+    if length > LARGEST_REQUEST {
+        return Err(too_large(format!(
+            "is over the limit of {LARGEST_REQUEST} bytes when unpacked"
+        )));
+    }
+    (&mut plain[1..PREFIX]).put_u32(length as u32);
+    Ok(plain.into())
+}
+
+fn unsupported(encoding: &str) -> Refusal {
+    let message = format!("grpc-encoding {encoding:?} is not known here: use identity or gzip");
+    Refusal::unexecuted(Code::Unimplemented, "UNSUPPORTED_COMPRESSION", message)
+}
+
+fn broken(message: &'static str) -> Refusal {
+    Refusal::unexecuted(Code::Internal, "MALFORMED_MESSAGE", message)
+}
+
+fn too_large(what: String) -> Refusal {
+    Refusal::unexecuted(
+        Code::ResourceExhausted,
+        "MESSAGE_TOO_LARGE",
+        format!("a message {what}"),
+    )
+}
+
+/// Whether the caller reads gzip.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    accepted
+        .split(',')
+        .any(|encoding| encoding.trim() == "gzip")
+}
+
+/// Whole messages on their way out, each checked against the limit and packed where it pays.
+pub(crate) fn send(mut messages: Bytes, gzip: bool) -> Result<Bytes, Refusal> {
+    if messages.len() < WORTH_PACKING {
+        return Ok(messages);
+    }
+    let mut sent = BytesMut::new();
+    while let Some(length) = announced(&messages) {
+        if length > LARGEST_RESPONSE {
+            let message =
+                format!("the response of {length} bytes is over the limit of {LARGEST_RESPONSE}");
+            return Err(Refusal::midway(
+                Code::ResourceExhausted,
+                "RESPONSE_TOO_LARGE",
+                message,
+            ));
+        }
+        let message = messages.split_to(messages.len().min(PREFIX + length));
+        match pack(&message[PREFIX..]) {
+            Some(packed) if gzip => {
+                sent.put_u8(1);
+                sent.put_u32(packed.len() as u32);
+                sent.extend_from_slice(&packed);
+            }
+            _ => sent.extend_from_slice(&message),
+        }
+    }
+    Ok(sent.freeze())
+}
+
+/// The message in gzip, if that is worth it.
+fn pack(plain: &[u8]) -> Option<Vec<u8>> {
+    if plain.len() < WORTH_PACKING {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = encoder
+        .write_all(plain)
+        .and_then(|()| encoder.finish())
+        .expect("memory takes every byte");
+    (packed.len() < plain.len()).then_some(packed)
+}

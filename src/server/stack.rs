@@ -1,0 +1,149 @@
+//! What a call passes on its way to a service, and its response on the way back.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+use tokio::time::{Instant, sleep_until};
+use tonic::{Code, body::Body};
+
+use super::{
+    Services, deadline,
+    life::{self, Life},
+    messages,
+    method::{Method, Shape},
+    panics,
+    refusal::{Outcome, Refusal, Subject},
+    response::{self, End, ResponseBody},
+};
+use crate::facade::deadline::Deadline;
+
+/// The layers and the services under them. Clones are the same stack.
+#[derive(Clone)]
+pub(crate) struct Stack {
+    services: Arc<Services>,
+    life: Life,
+}
+
+impl Stack {
+    pub(crate) fn new(services: Services, life: Life) -> Self {
+        Self {
+            services: Arc::new(services),
+            life,
+        }
+    }
+
+    pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let arrived = Instant::now();
+        let subject = Subject::of(&request);
+        let method = Method::of(subject.path());
+        let in_flight = method
+            .filter(|method| method.is_work())
+            .map(|_| self.life.calls.token());
+        let gzip = messages::takes_gzip(request.headers());
+        let mut end = None;
+        if !is_grpc(request.headers()) {
+            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
+        }
+        let answer = if let Some(method) = method {
+            self.call(method, request.map(Body::new), arrived, &subject, &mut end)
+                .await
+        } else {
+            Err(subject.unknown_method())
+        };
+        let mut response = answer.unwrap_or_else(|refusal| {
+            tracing::debug!(
+                path = subject.path(),
+                reason = refusal.reason,
+                "call refused"
+            );
+            response::refused(&subject.refuse(refusal))
+        });
+        finish(response.headers_mut(), &subject, gzip);
+        response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
+    }
+
+    /// The layers, outermost first. Identity and limits on callers belong between the deadline and
+    /// the message: they may wait, and must not spend memory on a caller that they turn away.
+    async fn call(
+        &self,
+        method: Method<'_>,
+        request: Request<Body>,
+        arrived: Instant,
+        subject: &Subject,
+        end: &mut Option<End>,
+    ) -> Result<Response<Body>, Refusal> {
+        let shape = method.shape();
+        // First, because everything below spends the caller's time.
+        let deadline = deadline::read(request.headers(), shape, arrived)?;
+        if shape != Shape::Unary {
+            *end = Some(self.end_of_stream(deadline));
+        }
+        deadline::keep(
+            deadline,
+            // A server that closes answers whatever still runs, and the deadline is the sooner of the two.
+            self.life.or_closing(
+                // Around all code that depends on what was sent.
+                panics::caught(async {
+                    // A conversation is read by its service; all else arrives whole.
+                    let mut request = match shape {
+                        Shape::Unary | Shape::ServerStream => messages::one(request).await?,
+                        Shape::Bidirectional => request,
+                    };
+                    if let Some(deadline) = deadline {
+                        request.extensions_mut().insert(deadline);
+                    }
+                    self.services
+                        .call(method.service, request)
+                        .await
+                        .ok_or_else(|| subject.unknown_method())
+                }),
+            ),
+        )
+        .await
+    }
+
+    /// What may end a stream that has begun.
+    fn end_of_stream(&self, deadline: Option<Deadline>) -> End {
+        let closing = self.life.closing.clone();
+        Box::pin(async move {
+            let deadline = async {
+                match deadline {
+                    Some(Deadline(at)) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = deadline => Refusal::deadline_exceeded(Outcome::Unknown),
+                () = closing.cancelled() => life::stream_ended(),
+            }
+        })
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// As the protocol has it for those who speak another.
+fn not_grpc() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
+}
+
+/// What every response's headers say.
+fn finish(headers: &mut HeaderMap, subject: &Subject, gzip: bool) {
+    subject.complete(headers, Outcome::NotExecuted);
+    match headers.get(tonic::Status::GRPC_STATUS) {
+        Some(status) if Code::from_bytes(status.as_bytes()) == Code::Unimplemented => {
+            headers.insert(messages::ACCEPT_ENCODING, messages::ENCODINGS);
+        }
+        None if gzip => {
+            headers.insert(messages::ENCODING, messages::GZIP);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,122 @@
+//! What the process says about itself, on standard error.
+//!
+//! Requests and responses may hold what their owners call sensitive, so they are never logged:
+//! not here, and not by the AWS SDK, whose lower levels would.
+
+use tracing::{Level, Metadata, info};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
+
+use crate::config::LogFormat;
+
+/// Makes the AWS SDK log whole requests and responses.
+const BODIES: &str = "LOG_SENSITIVE_BODIES";
+/// Variables that send calls elsewhere than the settings say.
+const DETOURS: [&str; 3] = ["AWS_ENDPOINT_URL", "HTTP_PROXY", "HTTPS_PROXY"];
+
+/// A process that must not log, and the setting that makes it so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{BODIES} is set: it would put requests and responses into the log")]
+    Bodies,
+    #[error("--log {filter}: {why}")]
+    Filter {
+        filter: String,
+        why: tracing_subscriber::filter::ParseError,
+    },
+}
+
+/// Starts to log. `variables` is the process's environment.
+pub fn start(
+    filter: &str,
+    format: LogFormat,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), Error> {
+    let variables: Vec<_> = variables.into_iter().collect();
+    if variables.iter().any(|(name, _)| name == BODIES) {
+        return Err(Error::Bodies);
+    }
+    let chosen = EnvFilter::try_new(filter).map_err(|why| Error::Filter {
+        filter: filter.to_owned(),
+        why,
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    registry()
+        .with(
+            lines
+                .with_filter(chosen)
+                .with_filter(filter_fn(may_be_logged)),
+        )
+        .init();
+    for (name, value) in variables.iter().filter(|(name, _)| is_detour(name)) {
+        info!(%name, value = without_password(value), "environment variable in force");
+    }
+    Ok(())
+}
+
+/// Below `INFO` the SDK logs what it sends.
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO || !metadata.target().starts_with("aws_")
+}
+
+fn is_detour(name: &str) -> bool {
+    let name = name.to_uppercase();
+    DETOURS.iter().any(|detour| name == *detour) || name.starts_with("AWS_ENDPOINT_URL_")
+}
+
+/// A proxy's URL may hold the password for it.
+fn without_password(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}{}", &url[..scheme + 3], &url[at + 1..])
+        }
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_in_the_log_are_refused() {
+        let variables = [("LOG_SENSITIVE_BODIES".to_owned(), String::new())];
+        assert!(matches!(
+            start("info", LogFormat::Text, variables),
+            Err(Error::Bodies)
+        ));
+    }
+
+    #[test]
+    fn a_wrong_filter_names_the_setting() {
+        let error = start("a=b=c", LogFormat::Text, []).unwrap_err();
+        assert!(error.to_string().starts_with("--log a=b=c: "), "{error}");
+    }
+
+    #[test]
+    fn endpoints_and_proxies_are_detours() {
+        for name in [
+            "AWS_ENDPOINT_URL",
+            "AWS_ENDPOINT_URL_PROTON",
+            "https_proxy",
+            "HTTP_PROXY",
+        ] {
+            assert!(is_detour(name), "{name}");
+        }
+        assert!(!is_detour("AWS_REGION"));
+    }
+
+    #[test]
+    fn a_proxys_password_stays_out() {
+        assert_eq!(
+            without_password("http://me:secret@proxy:1"),
+            "http://proxy:1"
+        );
+        assert_eq!(without_password("http://proxy:1"), "http://proxy:1");
+    }
+}
