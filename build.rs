@@ -44,6 +44,7 @@ fn main() -> Result<()> {
     let contract = Contract::new(compiler.descriptor_pool())?;
 
     let mut config = prost_build::Config::new();
+    config.enable_type_names();
     json::attributes(&contract, &mut config);
     config.skip_debug(redaction::messages(&contract));
     let mut files = compiler.file_descriptor_set();

@@ -15,7 +15,11 @@ pub fn write(message: &impl serde::Serialize) -> Vec<u8> {
 /// Reads a request. An empty body reads as `{}`.
 pub fn read<T: DeserializeOwned + prost::Name>(body: &[u8]) -> Result<T, Error> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|_| diagnose(T::NAME, body))
+    // Serde would read an array as the members in their order.
+    match body.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(body).map_err(|_| diagnose(T::NAME, body)),
+        _ => Err(diagnose(T::NAME, body)),
+    }
 }
 
 /// Says what is wrong with a body that could not be read: every required member that is missing,
@@ -69,7 +73,7 @@ fn find_missing(
             "" => field.json_name().to_owned(),
             _ => format!("{at}.{}", field.json_name()),
         };
-        let inner = field.kind().as_message().cloned();
+        let inner = message_inside(&field);
         match (members.get(field.json_name()), inner) {
             (None | Some(serde_json::Value::Null), None)
                 if !field.supports_presence() && !field.is_list() =>
@@ -93,6 +97,18 @@ fn find_missing(
             }
             _ => {}
         }
+    }
+}
+
+/// The message that a member or its items are. A list that can be absent is a message around its
+/// items, which the JSON does not show.
+fn message_inside(
+    field: &prost_reflect::FieldDescriptor,
+) -> Option<prost_reflect::MessageDescriptor> {
+    let message = field.kind().as_message().cloned()?;
+    match message.get_field_by_name("items") {
+        Some(items) => items.kind().as_message().cloned(),
+        None => Some(message),
     }
 }
 

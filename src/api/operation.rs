@@ -1,6 +1,6 @@
 //! An operation is a type: its name, request, response, and what may happen when it is repeated.
 
-use prost::Message;
+use prost::{Message, Name};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Validate, pb};
@@ -32,7 +32,7 @@ pub struct Facts {
 
 /// An operation of the Proton API.
 pub trait Operation: Send + Sync + 'static {
-    type Request: Message + Default + Validate + DeserializeOwned + 'static;
+    type Request: Message + Name + Default + Validate + DeserializeOwned + 'static;
     type Response: Message + Default + Serialize + 'static;
     const FACTS: &'static Facts;
 
