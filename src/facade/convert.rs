@@ -34,12 +34,13 @@ fn present<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
+/// To the millisecond, as Proton's times are: the SDK reads them through a float.
 fn timestamp(time: DateTime) -> Timestamp {
-    let nanos =
-        i32::try_from(time.subsec_nanos()).expect("a second has fewer than 2^31 nanoseconds");
+    let milliseconds = (time.subsec_nanos() + 500_000) / 1_000_000;
+    let nanos = milliseconds % 1000 * 1_000_000;
     Timestamp {
-        seconds: time.secs(),
-        nanos,
+        seconds: time.secs().saturating_add(i64::from(milliseconds / 1000)),
+        nanos: i32::try_from(nanos).expect("a second has fewer than 2^31 nanoseconds"),
     }
 }
 
