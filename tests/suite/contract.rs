@@ -1,0 +1,85 @@
+//! The contract and AWS's model of the Proton API say the same.
+//!
+//! Both are read into facts, one a line; what only one of them says is a disagreement. All of them
+//! are reported together.
+
+mod comments;
+mod model;
+mod proto;
+
+use std::collections::BTreeSet;
+
+use crate::descriptors::service;
+
+/// Lists that an update clears when they are empty and keeps when they are absent, so that the
+/// contract gives them a message of their own.
+const KEPT_APART: [&str; 3] = [
+    "NotifyResourceDeploymentStatusChangeRequest.outputs",
+    "UpdateServiceTemplateVersionRequest.compatibleEnvironmentTemplates",
+    "UpdateServiceTemplateVersionRequest.supportedComponentSources",
+];
+
+/// Every operation may fail with these; the contract says so once.
+const COMMON_ERRORS: [&str; 4] = [
+    "AccessDeniedException",
+    "InternalServerException",
+    "ThrottlingException",
+    "ValidationException",
+];
+
+#[test]
+fn the_contract_and_the_model_agree() {
+    assert_agree(("model", model::facts()), ("contract", proto::facts()));
+}
+
+/// Reports everything that only one side says.
+pub(crate) fn assert_agree(one: (&str, BTreeSet<String>), other: (&str, BTreeSet<String>)) {
+    let only = |(who, facts): &(&str, BTreeSet<String>), others: &BTreeSet<String>| {
+        let facts = facts.difference(others);
+        facts
+            .map(|fact| format!("only the {who} says: {fact}"))
+            .collect::<Vec<_>>()
+    };
+    let disagreements = [only(&one, &other.1), only(&other, &one.1)].concat();
+    let count = disagreements.len();
+    assert!(
+        count == 0,
+        "{count} disagreements:\n{}",
+        disagreements.join("\n")
+    );
+}
+
+#[test]
+fn there_are_87_operations_and_31_streams() {
+    assert_eq!(service("ProtonService").methods().len(), 87);
+    assert_eq!(service("ProtonStreamingService").methods().len(), 31);
+}
+
+/// A field as a fact, from whichever side.
+struct Field {
+    /// Such as `CreateServiceRequest.branchName`.
+    name: String,
+    kind: String,
+    presence: &'static str,
+    sensitive: bool,
+    /// As `path=value`.
+    rules: Vec<String>,
+}
+
+impl Field {
+    fn fact(mut self) -> String {
+        self.rules.sort();
+        let Self {
+            name,
+            kind,
+            presence,
+            sensitive,
+            rules,
+        } = self;
+        let sensitive = if sensitive { ", sensitive" } else { "" };
+        format!(
+            "{name} is {kind}, {presence}{sensitive}, limited by [{}]",
+            rules.join(", ")
+        )
+    }
+}
