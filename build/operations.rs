@@ -228,7 +228,7 @@ pub fn dispatch(contract: &Contract) -> String {
     let arms: String = contract.operations.iter().map(arm).collect();
     format!(
         "/// The operations of Proton. One that is not overridden answers `UnknownOperationException`.
-        pub trait Proton: Send + Sync {{ {handlers} }}
+        pub(crate) trait Proton: Send + Sync {{ {handlers} }}
 
         /// Finds the operation by its name, reads its request, has it done and writes its response.
         pub(crate) async fn dispatch(plane: &impl Proton, caller: &Caller, operation: &str, body: &[u8]) -> Result<Vec<u8>, Error> {{
