@@ -3,6 +3,7 @@
 pub mod api;
 pub mod call;
 pub mod config;
+pub mod control_plane;
 pub mod facade;
 pub mod serve;
 pub mod server;

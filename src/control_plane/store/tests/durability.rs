@@ -1,0 +1,95 @@
+//! Opening, closing and what a caller who goes away leaves behind.
+
+use std::fs;
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use super::*;
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_reopening() {
+    let store = Scratch::new();
+    let rev = store.create(&environment("prod")).await.unwrap();
+    let store = store.reopen().await;
+    assert_eq!(store.found(&environment("prod")).await.rev, rev);
+    assert!(store.create(&environment("dev")).await.unwrap() > rev);
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_has_the_directory() {
+    let store = Scratch::new();
+    let error = Store::open(store.dir.path())
+        .err()
+        .expect("the directory is taken");
+    let OpenError::InUse { pid, .. } = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(*pid, std::process::id().to_string());
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_is_refused() {
+    let store = Scratch::new();
+    store.close().await;
+    let file = store.dir.path().join("proton.db");
+    let conn = Connection::open(file).unwrap();
+    conn.pragma_update(None, "user_version", 99).unwrap();
+    let error = Store::open(store.dir.path())
+        .err()
+        .expect("the schema is newer");
+    assert!(
+        matches!(
+            error,
+            OpenError::Newer {
+                found: 99,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn directory_and_files_are_private() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let store = Store::open(&dir).unwrap();
+    store.create(&environment("prod")).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    for entry in fs::read_dir(&dir).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_answers_unavailable() {
+    let store = Scratch::new();
+    store.close().await;
+    store.close().await;
+    let read = store.get(&environment("prod")).await;
+    assert!(matches!(read, Err(Error::Unavailable(_))));
+    let write = store.create(&environment("prod")).await;
+    assert!(matches!(write, Err(CommitError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_queued_even_if_nobody_waits() {
+    let store = Scratch::new();
+    for n in 0..50 {
+        let key = environment(&n.to_string());
+        let mut commit = pin!(store.create(&key));
+        // Polled once the change is queued, or even done; then the caller goes away.
+        let _ = commit
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+    }
+    let store = store.reopen().await;
+    assert_eq!(
+        store.count(SCOPE, Kind::Environment, None).await.unwrap(),
+        50
+    );
+}
