@@ -1,14 +1,22 @@
 //! The integration tests, one binary, a file a theme.
 //!
 //! `descriptors` and `operations` are the tests' own reading of the contract: slow, by reflection,
-//! and independent of the code that the generator emits.
+//! and independent of the code that the generator emits. `stack` is a control plane behind the
+//! real SDK, in memory of this process.
 
+mod account;
 mod contract;
 mod conversion;
 mod descriptors;
+mod environment_template;
 mod golden;
 mod house;
 mod operations;
 mod redaction;
+mod registration;
 mod sdk;
+mod service_template;
+mod stack;
+mod tags;
 mod validation;
+mod wire;

@@ -1,0 +1,165 @@
+//! The account: its settings for service pipelines, and how much it holds.
+
+use serde::{Deserialize, Serialize};
+
+use super::attempts::Attempts;
+use super::store::{Change, Key, Kind, Put};
+use super::{Caller, ControlPlane};
+use crate::api::{Error, pb};
+
+/// What all service pipelines of the account are provisioned with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Settings {
+    pipeline_codebuild_role_arn: Option<String>,
+    pipeline_service_role_arn: Option<String>,
+}
+
+fn settings_key(caller: &Caller) -> Key {
+    caller.key(Kind::AccountSettings, "settings")
+}
+
+pub(super) async fn get_account_settings(
+    plane: &ControlPlane,
+    caller: &Caller,
+    _: pb::GetAccountSettingsRequest,
+) -> Result<pb::GetAccountSettingsResponse, Error> {
+    let record = plane.store().get(&settings_key(caller)).await?;
+    let settings: Settings = record
+        .map(|record| record.read())
+        .transpose()?
+        .unwrap_or_default();
+    Ok(pb::GetAccountSettingsResponse {
+        account_settings: Some(view(settings)),
+    })
+}
+
+pub(super) async fn update_account_settings(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: pb::UpdateAccountSettingsRequest,
+) -> Result<pb::UpdateAccountSettingsResponse, Error> {
+    check_repository(&request)?;
+    let key = settings_key(caller);
+    let mut attempts = Attempts::default();
+    loop {
+        let record = plane.store().get(&key).await?;
+        let now = record
+            .as_ref()
+            .map(|record| record.read())
+            .transpose()?
+            .unwrap_or_default();
+        let next = merge(now, &request);
+        let put = match &record {
+            Some(record) => Put::update(record, &next),
+            None => Put::create(key.clone(), &next),
+        };
+        match plane.store().commit(Change::new().put(put)).await {
+            Ok(_) => {
+                return Ok(pb::UpdateAccountSettingsResponse {
+                    account_settings: Some(view(next)),
+                });
+            }
+            Err(refusal) => attempts.again(refusal)?,
+        }
+    }
+}
+
+/// A repository must be linked before pipelines can be provisioned from it.
+fn check_repository(request: &pb::UpdateAccountSettingsRequest) -> Result<(), Error> {
+    let Some(repository) = &request.pipeline_provisioning_repository else {
+        return Ok(());
+    };
+    if request.delete_pipeline_provisioning_repository == Some(true) {
+        return Err(Error::validation(
+            "deletePipelineProvisioningRepository: a repository cannot be deleted and given at once",
+        ));
+    }
+    let name = &repository.name;
+    Err(Error::validation(format!(
+        "pipelineProvisioningRepository: repository {name:?} is not linked"
+    )))
+}
+
+fn merge(now: Settings, request: &pb::UpdateAccountSettingsRequest) -> Settings {
+    Settings {
+        pipeline_codebuild_role_arn: merge_role(
+            now.pipeline_codebuild_role_arn,
+            &request.pipeline_codebuild_role_arn,
+        ),
+        pipeline_service_role_arn: merge_role(
+            now.pipeline_service_role_arn,
+            &request.pipeline_service_role_arn,
+        ),
+    }
+}
+
+/// An absent role stays as it is, an empty one is taken away.
+fn merge_role(now: Option<String>, asked: &Option<String>) -> Option<String> {
+    match asked.as_deref() {
+        None => now,
+        Some("") => None,
+        Some(role) => Some(role.to_owned()),
+    }
+}
+
+fn view(settings: Settings) -> pb::AccountSettings {
+    pb::AccountSettings {
+        pipeline_codebuild_role_arn: settings.pipeline_codebuild_role_arn,
+        pipeline_provisioning_repository: None,
+        pipeline_service_role_arn: settings.pipeline_service_role_arn,
+    }
+}
+
+pub(super) async fn get_resources_summary(
+    plane: &ControlPlane,
+    caller: &Caller,
+    _: pb::GetResourcesSummaryRequest,
+) -> Result<pb::GetResourcesSummaryResponse, Error> {
+    let scope = caller.scope();
+    let count = async |kind| -> Result<i32, Error> {
+        let count = plane.store().count(&scope, kind, None).await?;
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    };
+    let only_total = |total| pb::ResourceCountsSummary {
+        total,
+        ..Default::default()
+    };
+    let with_failed = |total| pb::ResourceCountsSummary {
+        failed: Some(0),
+        ..only_total(total)
+    };
+    let with_staleness = |total| pb::ResourceCountsSummary {
+        up_to_date: Some(0),
+        behind_major: Some(0),
+        behind_minor: Some(0),
+        ..with_failed(total)
+    };
+    let counts = pb::CountsSummary {
+        components: Some(with_failed(count(Kind::Component).await?)),
+        environment_templates: Some(only_total(count(Kind::EnvironmentTemplate).await?)),
+        environments: Some(with_staleness(count(Kind::Environment).await?)),
+        pipelines: Some(with_staleness(count(Kind::ServicePipeline).await?)),
+        service_instances: Some(with_staleness(count(Kind::ServiceInstance).await?)),
+        service_templates: Some(only_total(count(Kind::ServiceTemplate).await?)),
+        services: Some(with_staleness(count(Kind::Service).await?)),
+    };
+    Ok(pb::GetResourcesSummaryResponse {
+        counts: Some(counts),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_roles_replace_absent_ones_stay_and_empty_ones_go() {
+        let now = || Some("old".to_owned());
+        assert_eq!(merge_role(now(), &None), now());
+        assert_eq!(
+            merge_role(now(), &Some("new".to_owned())).as_deref(),
+            Some("new")
+        );
+        assert_eq!(merge_role(now(), &Some(String::new())), None);
+    }
+}

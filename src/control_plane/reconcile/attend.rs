@@ -1,0 +1,130 @@
+//! One item of work, from the claim to the outcome.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{after, registration};
+use crate::control_plane::ControlPlane;
+use crate::control_plane::store::{Change, Claimed, CommitError, Work};
+
+/// How long an item is held without a sign of life.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+const RENEW_EVERY: Duration = Duration::from_secs(20);
+
+/// After so many attempts the failure is the outcome. Attempts that a crash ended count too, lest one item kill every process.
+const MOST_ATTEMPTS: i64 = 8;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Why an attempt came to nothing, though the next may succeed. `Display` is for the user to read.
+pub(super) type Setback = Box<dyn std::error::Error + Send + Sync>;
+
+/// Works on the item for as long as it is held.
+pub(super) async fn attend(
+    plane: ControlPlane,
+    claimed: Claimed,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let ended = tokio::select! {
+        ended = conclude(&plane, &claimed) => ended,
+        lost = keep(&plane, &claimed) => Err(lost),
+        () = stopped(&mut stopping) => hand_back(&plane, claimed.clone()).await,
+    };
+    if let Err(cause) = ended {
+        let (kind, subject) = (&claimed.work.kind, &claimed.work.subject);
+        tracing::warn!(error = &cause as &dyn std::error::Error, %kind, %subject, "work has no outcome yet");
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Without a sender there is nobody left to work for.
+    stopping.wait_for(|stop| *stop).await.ok();
+}
+
+/// Works on the item and commits what comes of it; again when the records have changed meanwhile.
+async fn conclude(plane: &ControlPlane, claimed: &Claimed) -> Result<(), CommitError> {
+    loop {
+        let change = attempt(plane, claimed).await?;
+        match plane.store().commit(change).await {
+            Err(CommitError::Changed(_) | CommitError::Exists(_)) => {}
+            ended => return ended.map(drop),
+        }
+    }
+}
+
+async fn attempt(plane: &ControlPlane, claimed: &Claimed) -> Result<Change, CommitError> {
+    let work = &claimed.work;
+    let setback = match work.attempt <= MOST_ATTEMPTS {
+        true => match perform(plane, work).await {
+            Ok(change) => return Ok(change.complete(claimed)),
+            Err(setback) => setback,
+        },
+        false => "it came to no end".into(),
+    };
+    tracing::warn!(error = &*setback as &dyn std::error::Error, subject = %work.subject, attempt = work.attempt, "an attempt failed");
+    if work.attempt < MOST_ATTEMPTS {
+        let mut later = claimed.clone();
+        later.work.run_at_ms = after(plane, pause(work.attempt));
+        return Ok(Change::new().reschedule(&later));
+    }
+    let why = format!("gave up after {MOST_ATTEMPTS} attempts: {setback}");
+    Ok(give_up(plane, work, &why).await?.complete(claimed))
+}
+
+/// Each kind of work, a line here and one below.
+async fn perform(plane: &ControlPlane, work: &Work) -> Result<Change, Setback> {
+    match work.kind.as_str() {
+        registration::KIND => registration::perform(plane, work).await,
+        kind => Err(format!("work of kind {kind:?} is not known to this program").into()),
+    }
+}
+
+/// The change that makes the failure the outcome.
+async fn give_up(plane: &ControlPlane, work: &Work, why: &str) -> Result<Change, CommitError> {
+    match work.kind.as_str() {
+        registration::KIND => Ok(registration::give_up(plane, work, why).await?),
+        _ => Ok(Change::new()),
+    }
+}
+
+/// The pause doubles from attempt to attempt.
+fn pause(attempt: i64) -> Duration {
+    let doublings = u32::try_from(attempt - 1).unwrap_or(u32::MAX).min(16);
+    (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+/// Renews the lease; returns when it is lost.
+async fn keep(plane: &ControlPlane, claimed: &Claimed) -> CommitError {
+    loop {
+        plane.ambient().sleep_until(after(plane, RENEW_EVERY)).await;
+        match plane.store().renew(claimed, after(plane, LEASE)).await {
+            // There is time for another try before the lease runs out.
+            Ok(()) | Err(CommitError::Unavailable(_)) => {}
+            Err(lost) => return lost,
+        }
+    }
+}
+
+/// Lets others have the item at once; this attempt does not count.
+async fn hand_back(plane: &ControlPlane, mut claimed: Claimed) -> Result<(), CommitError> {
+    claimed.work.attempt -= 1;
+    claimed.work.run_at_ms = plane.now_ms();
+    plane
+        .store()
+        .commit(Change::new().reschedule(&claimed))
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        let seconds: Vec<u64> = (1..=8).map(|attempt| pause(attempt).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(pause(i64::MAX).as_secs(), 60);
+    }
+}

@@ -1,0 +1,97 @@
+//! From the name of an operation to its handler and back to bytes.
+
+use crate::api::validate::Violations;
+use crate::api::{Error, Operation, Validate as _, aws_json, operation, pb};
+use crate::control_plane::Caller;
+
+include!(concat!(env!("OUT_DIR"), "/dispatch.rs"));
+
+async fn answer<O, F>(body: &[u8], handler: impl FnOnce(O::Request) -> F) -> Result<Vec<u8>, Error>
+where
+    O: Operation<Request: prost::Name>,
+    F: Future<Output = Result<O::Response, Error>>,
+{
+    let request: O::Request = aws_json::read(body)?;
+    let violations = request.violations();
+    if !violations.is_empty() {
+        return Err(invalid(violations));
+    }
+    Ok(aws_json::write(&handler(request).await?))
+}
+
+/// Says what the request breaks, by the names that members have in AWS-JSON.
+fn invalid(violations: Violations) -> Error {
+    let problem = |found: &crate::api::validate::Violation| {
+        format!("value at '{}' {}", member(&found.field), found.message)
+    };
+    let problems: Vec<String> = violations.iter().map(problem).collect();
+    let noun = if problems.len() == 1 {
+        "error"
+    } else {
+        "errors"
+    };
+    let message = format!(
+        "{} validation {noun} detected: {}",
+        problems.len(),
+        problems.join("; ")
+    );
+    Error {
+        message,
+        ..Error::invalid(violations)
+    }
+}
+
+/// The path of a field in AWS-JSON: lowerCamelCase, without the wrapper that lets a list be absent.
+fn member(field: &str) -> String {
+    let mut path = String::with_capacity(field.len());
+    let mut after_underscore = false;
+    for c in field
+        .replace(".items[", "[")
+        .trim_end_matches(".items")
+        .chars()
+    {
+        match c {
+            '_' => after_underscore = true,
+            _ if after_underscore => {
+                path.push(c.to_ascii_uppercase());
+                after_underscore = false;
+            }
+            _ => path.push(c),
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_named_as_aws_names_them() {
+        assert_eq!(member("template_name"), "templateName");
+        assert_eq!(member("tags[2].key"), "tags[2].key");
+        assert_eq!(member("source.s3.bucket"), "source.s3.bucket");
+        assert_eq!(
+            member("compatible_environment_templates.items[0].major_version"),
+            "compatibleEnvironmentTemplates[0].majorVersion"
+        );
+        assert_eq!(
+            member("compatible_environment_templates.items"),
+            "compatibleEnvironmentTemplates"
+        );
+    }
+
+    #[test]
+    fn a_refused_request_keeps_its_violations() {
+        let request = pb::GetEnvironmentTemplateRequest {
+            name: "-".repeat(101),
+        };
+        let error = invalid(request.violations());
+        assert_eq!(error.violations, request.violations());
+        assert!(
+            error
+                .message
+                .starts_with("2 validation errors detected: value at 'name' must be at most 100")
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Errors as AWS-JSON says them.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+
+use crate::api::{Code, Error};
+
+/// How long a throttled caller should wait, in milliseconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1000");
+
+/// An error and the HTTP status it goes with.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) error: Error,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            status: status(error.code),
+            error,
+        }
+    }
+}
+
+impl Refusal {
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let body =
+            serde_json::json!({ "__type": self.error.code.name(), "message": self.error.message });
+        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+        *response.status_mut() = self.status;
+        if self.error.code == Code::Throttling {
+            response
+                .headers_mut()
+                .insert("x-amz-retry-after", RETRY_AFTER);
+        }
+        response
+    }
+}
+
+/// AWS-JSON answers what the caller can mend with 400 and its own faults with 500; the few others are AWS's common errors.
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::Validation
+        | Code::AccessDenied
+        | Code::ResourceNotFound
+        | Code::Conflict
+        | Code::ServiceQuotaExceeded
+        | Code::Throttling
+        | Code::RequestTimeout
+        | Code::ExpiredToken
+        | Code::BadCredentials
+        | Code::ClockSkew
+        | Code::UnknownOperation
+        | Code::Serialization => StatusCode::BAD_REQUEST,
+        Code::OptInRequired => StatusCode::FORBIDDEN,
+        Code::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::InternalServer => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttled_caller_is_told_when_to_come_back() {
+        let throttled =
+            Refusal::from(Error::new(Code::Throttling, "too many requests")).into_response();
+        assert_eq!(throttled.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(throttled.headers()["x-amz-retry-after"], "1000");
+        let invalid = Refusal::from(Error::validation("no")).into_response();
+        assert!(!invalid.headers().contains_key("x-amz-retry-after"));
+    }
+
+    #[test]
+    fn only_faults_of_the_server_are_answered_with_5xx() {
+        for (_, code) in Code::NAMES {
+            let ours = matches!(code, Code::InternalServer | Code::ServiceUnavailable);
+            assert_eq!(status(*code).is_server_error(), ours, "{code:?}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The AWS-JSON 1.0 endpoint, without a transport: one HTTP request in, one response out. The facade calls [`handle`] in
+//! process, [`endpoint`] serves it on a socket.
+//!
+//! The caller is the configured account and Region, whatever a signature claims.
+
+mod dispatch;
+pub mod endpoint;
+mod error;
+mod operations;
+
+use std::panic::AssertUnwindSafe;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+
+use super::ControlPlane;
+use crate::api::{Code, Error};
+
+/// The largest request, three texts of 51,200 characters, escaped and with room to spare.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
+const TARGET: &str = "x-amz-target";
+const SERVICE: &str = "AwsProton20200720.";
+
+/// Answers one request.
+pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    // A panic must not take other calls on the connection with it. Nothing that it may have left
+    // half done is seen again: the store takes changes whole.
+    let answer = AssertUnwindSafe(answer(plane, &request))
+        .catch_unwind()
+        .await;
+    let answer = answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())));
+    let response = match answer {
+        Ok(body) => Response::new(Full::new(Bytes::from(body))),
+        Err(refusal) => refusal.into_response(),
+    };
+    finish(plane, response)
+}
+
+/// Puts on the headers that every response has.
+fn finish(plane: &ControlPlane, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let id = HeaderValue::try_from(plane.ambient().uuid()).expect("a UUID is a header value");
+    response.headers_mut().insert("x-amzn-requestid", id);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, CONTENT_TYPE);
+    response
+}
+
+async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8>, error::Refusal> {
+    if request.method() != Method::POST || request.uri().path() != "/" {
+        let error = Error::new(
+            Code::UnknownOperation,
+            "operations are asked for with POST /",
+        );
+        return Err(error::Refusal {
+            status: StatusCode::NOT_FOUND,
+            error,
+        });
+    }
+    if request.body().len() > MAX_BODY {
+        return Err(too_large().into());
+    }
+    let target = request
+        .headers()
+        .get(TARGET)
+        .and_then(|target| target.to_str().ok());
+    let Some(operation) = target.and_then(|target| target.strip_prefix(SERVICE)) else {
+        let rule = format!("the header X-Amz-Target must be {SERVICE}<operation>");
+        return Err(Error::new(Code::UnknownOperation, rule).into());
+    };
+    Ok(dispatch::dispatch(plane, plane.caller(), operation, request.body()).await?)
+}
+
+fn too_large() -> Error {
+    Error::new(
+        Code::RequestTooLarge,
+        format!("a request has at most {MAX_BODY} bytes"),
+    )
+}

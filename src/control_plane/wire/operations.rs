@@ -1,0 +1,60 @@
+//! Which file answers which operation. Those that are not here answer `UnknownOperationException`.
+
+use super::dispatch::Proton;
+use crate::api::{Error, Operation, operation};
+use crate::control_plane::{
+    Caller, ControlPlane, account, environment_template, service_template, tags,
+};
+
+macro_rules! operations {
+    ($($family:ident { $($handler:ident: $operation:ident,)* })*) => {
+        impl Proton for ControlPlane {
+            $($(
+                fn $handler(
+                    &self,
+                    caller: &Caller,
+                    request: <operation::$operation as Operation>::Request,
+                ) -> impl Future<Output = Result<<operation::$operation as Operation>::Response, Error>> + Send {
+                    $family::$handler(self, caller, request)
+                }
+            )*)*
+        }
+    };
+}
+
+operations! {
+    account {
+        get_account_settings: GetAccountSettings,
+        get_resources_summary: GetResourcesSummary,
+        update_account_settings: UpdateAccountSettings,
+    }
+    environment_template {
+        create_environment_template: CreateEnvironmentTemplate,
+        get_environment_template: GetEnvironmentTemplate,
+        list_environment_templates: ListEnvironmentTemplates,
+        update_environment_template: UpdateEnvironmentTemplate,
+        delete_environment_template: DeleteEnvironmentTemplate,
+        create_environment_template_version: CreateEnvironmentTemplateVersion,
+        get_environment_template_version: GetEnvironmentTemplateVersion,
+        list_environment_template_versions: ListEnvironmentTemplateVersions,
+        update_environment_template_version: UpdateEnvironmentTemplateVersion,
+        delete_environment_template_version: DeleteEnvironmentTemplateVersion,
+    }
+    service_template {
+        create_service_template: CreateServiceTemplate,
+        get_service_template: GetServiceTemplate,
+        list_service_templates: ListServiceTemplates,
+        update_service_template: UpdateServiceTemplate,
+        delete_service_template: DeleteServiceTemplate,
+        create_service_template_version: CreateServiceTemplateVersion,
+        get_service_template_version: GetServiceTemplateVersion,
+        list_service_template_versions: ListServiceTemplateVersions,
+        update_service_template_version: UpdateServiceTemplateVersion,
+        delete_service_template_version: DeleteServiceTemplateVersion,
+    }
+    tags {
+        list_tags_for_resource: ListTagsForResource,
+        tag_resource: TagResource,
+        untag_resource: UntagResource,
+    }
+}

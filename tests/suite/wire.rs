@@ -1,0 +1,204 @@
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use proton_grpc::control_plane::wire::{MAX_BODY, endpoint, handle};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::stack::Stack;
+
+fn request(operation: &str, body: impl Into<Bytes>) -> Request<Bytes> {
+    let request =
+        Request::post("/").header("x-amz-target", format!("AwsProton20200720.{operation}"));
+    request
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(body.into())
+        .unwrap()
+}
+
+impl Stack {
+    async fn answer(&self, request: Request<Bytes>) -> (StatusCode, HeaderMap, Value) {
+        let (head, body) = handle(&self.plane, request).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (
+            head.status,
+            head.headers,
+            serde_json::from_slice(&body).unwrap(),
+        )
+    }
+
+    async fn refusal(&self, request: Request<Bytes>) -> (u16, String, String) {
+        let (status, _, body) = self.answer(request).await;
+        let text = |member: &str| body[member].as_str().unwrap().to_owned();
+        (status.as_u16(), text("__type"), text("message"))
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_the_content_type_and_an_id_of_its_own() {
+    let stack = Stack::idle();
+    let mut ids = Vec::new();
+    for operation in [
+        "GetAccountSettings",
+        "GetEnvironmentTemplate",
+        "NoSuchThing",
+    ] {
+        let (_, headers, _) = stack.answer(request(operation, "{}")).await;
+        assert_eq!(headers["content-type"], "application/x-amz-json-1.0");
+        ids.push(headers["x-amzn-requestid"].to_str().unwrap().to_owned());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn an_empty_body_reads_as_an_empty_object() {
+    let (status, _, body) = Stack::idle()
+        .answer(request("GetAccountSettings", ""))
+        .await;
+    assert_eq!(
+        (status, body),
+        (StatusCode::OK, json!({ "accountSettings": {} }))
+    );
+}
+
+#[tokio::test]
+async fn times_are_epoch_seconds_and_lists_are_there_when_empty() {
+    let stack = Stack::idle();
+    let (_, _, body) = stack
+        .answer(request("ListEnvironmentTemplates", "{}"))
+        .await;
+    assert_eq!(body, json!({ "templates": [] }));
+    let (_, _, body) = stack
+        .answer(request("CreateEnvironmentTemplate", r#"{"name":"web"}"#))
+        .await;
+    assert_eq!(
+        body["environmentTemplate"]["createdAt"],
+        json!(1_700_000_000.0)
+    );
+}
+
+#[tokio::test]
+async fn a_target_that_is_missing_or_unknown_is_no_operation() {
+    let stack = Stack::idle();
+    let mut foreign = request("GetAccountSettings", "{}");
+    foreign.headers_mut().insert(
+        "x-amz-target",
+        "AwsProton20200720GetAccountSettings".parse().unwrap(),
+    );
+    let mut missing = request("GetAccountSettings", "{}");
+    missing.headers_mut().remove("x-amz-target");
+    for request in [request("NoSuchThing", "{}"), foreign, missing] {
+        let (status, name, _) = stack.refusal(request).await;
+        assert_eq!((status, name.as_str()), (400, "UnknownOperationException"));
+    }
+}
+
+#[tokio::test]
+async fn another_path_or_method_is_not_found() {
+    let stack = Stack::idle();
+    let mut get = request("GetAccountSettings", "{}");
+    *get.method_mut() = Method::GET;
+    let mut elsewhere = request("GetAccountSettings", "{}");
+    *elsewhere.uri_mut() = "/proton".parse().unwrap();
+    for request in [get, elsewhere] {
+        let (status, name, _) = stack.refusal(request).await;
+        assert_eq!((status, name.as_str()), (404, "UnknownOperationException"));
+    }
+}
+
+#[tokio::test]
+async fn every_violation_is_told_by_the_name_of_its_member() {
+    let body =
+        r#"{"templateName":"-","majorVersion":"01","source":{"s3":{"bucket":"b","key":"k"}}}"#;
+    let (status, name, message) = Stack::idle()
+        .refusal(request("CreateEnvironmentTemplateVersion", body))
+        .await;
+    assert_eq!((status, name.as_str()), (400, "ValidationException"));
+    assert!(
+        message.starts_with("4 validation errors detected: "),
+        "{message}"
+    );
+    for member in ["'templateName'", "'majorVersion'", "'source.s3.bucket'"] {
+        assert!(message.contains(member), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn missing_members_and_broken_bodies_are_refused() {
+    let stack = Stack::idle();
+    let (_, name, message) = stack.refusal(request("GetEnvironmentTemplate", "{}")).await;
+    assert_eq!(name, "ValidationException");
+    assert_eq!(
+        message,
+        "1 validation error detected: value at 'name' must not be null"
+    );
+    for body in ["[", "[]", r#"{"name":1}"#] {
+        let (status, name, _) = stack.refusal(request("GetEnvironmentTemplate", body)).await;
+        assert_eq!(
+            (status, name.as_str()),
+            (400, "SerializationException"),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let (status, name, _) = Stack::idle()
+        .refusal(request("GetAccountSettings", vec![b' '; MAX_BODY + 1]))
+        .await;
+    assert_eq!(
+        (status, name.as_str()),
+        (413, "RequestEntityTooLargeException")
+    );
+}
+
+#[tokio::test]
+async fn the_endpoint_serves_http_1_and_2_until_the_shutdown() {
+    let stack = Stack::idle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(endpoint::serve(listener, stack.plane.clone(), async {
+        stopped.await.ok();
+    }));
+    for only_http2 in [false, true] {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(only_http2)
+            .build(hyper_util::client::legacy::connect::HttpConnector::new());
+        let mut request = request("GetAccountSettings", "{}").map(Full::new);
+        *request.uri_mut() = format!("http://{address}/").parse().unwrap();
+        let response = client.request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"accountSettings":{}}"#);
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn the_endpoint_refuses_a_body_over_the_limit_while_it_arrives() {
+    let stack = Stack::idle();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(endpoint::serve(
+        listener,
+        stack.plane.clone(),
+        std::future::pending(),
+    ));
+    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let body = Full::new(Bytes::from(vec![b' '; MAX_BODY + 1]));
+    let response = sender
+        .send_request(request("GetAccountSettings", "").map(|_| body))
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(response.headers().contains_key("x-amzn-requestid"));
+}
