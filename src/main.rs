@@ -5,9 +5,13 @@ use std::{env, ffi::OsString, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use proton_grpc::{
-    call::{self, Call},
-    config::Settings,
-    serve, telemetry,
+    cli::{
+        bundle,
+        call::{self, Call},
+        config::Settings,
+        quickstart, serve,
+    },
+    telemetry,
 };
 
 #[global_allocator]
@@ -33,8 +37,22 @@ enum Subcommands {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         settings: Vec<OsString>,
     },
+    /// Go from nothing to published templates, call by call, then keep serving
+    ///
+    /// Takes the settings of `serve` too; the data directory is a new one unless it is named.
+    #[command(disable_help_flag = true)]
+    Quickstart {
+        /// End after the story
+        #[arg(long)]
+        once: bool,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        settings: Vec<OsString>,
+    },
     /// Make one call by name, JSON in and out
     Call(Call),
+    /// Check template bundles and push them to where registration reads from
+    #[command(subcommand)]
+    Bundle(bundle::Command),
 }
 
 fn main() -> ExitCode {
@@ -48,7 +66,17 @@ fn main() -> ExitCode {
             Ok(settings) => serve(settings),
             Err(error) => return usage(&error),
         },
+        Subcommands::Quickstart { once, settings } => {
+            let mut story = quickstart::Story::new(once);
+            match Settings::read(story.settings(settings), |name| env::var_os(name)) {
+                Ok(settings) => tell(&mut story, settings),
+                Err(error) => return usage(&error),
+            }
+        }
         Subcommands::Call(call) => make(&call),
+        Subcommands::Bundle(command) => block_on(bundle::run(command))
+            .flatten()
+            .map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -57,13 +85,26 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: Settings) -> Result<ExitCode> {
+    match log(&settings) {
+        Ok(()) => block_on(serve::run(settings))?.map(|()| ExitCode::SUCCESS),
+        Err(bad) => Ok(bad),
+    }
+}
+
+fn tell(story: &mut quickstart::Story, settings: Settings) -> Result<ExitCode> {
+    match log(&settings) {
+        Ok(()) => block_on(story.run(settings))?.map(|()| ExitCode::SUCCESS),
+        Err(bad) => Ok(bad),
+    }
+}
+
+fn log(settings: &Settings) -> Result<(), ExitCode> {
     let variables = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    if let Err(error) = telemetry::start(&settings.log, settings.log_format, variables) {
+    telemetry::start(&settings.log, settings.log_format, variables).map_err(|error| {
         eprintln!("error: {error}");
-        return Ok(ExitCode::from(BAD_SETTINGS));
-    }
-    block_on(serve::run(settings))?.map(|()| ExitCode::SUCCESS)
+        ExitCode::from(BAD_SETTINGS)
+    })
 }
 
 fn make(call: &Call) -> Result<ExitCode> {

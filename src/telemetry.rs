@@ -8,7 +8,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-use crate::config::LogFormat;
+use crate::cli::config::LogFormat;
 
 /// Makes the AWS SDK log whole requests and responses.
 const BODIES: &str = "LOG_SENSITIVE_BODIES";

@@ -407,11 +407,6 @@ impl HttpConnector for InProcess {
             let request =
                 request.map(|body| Bytes::copy_from_slice(body.bytes().unwrap_or_default()));
             let (head, body) = wire::handle(&plane, request).await.into_parts();
-            let body = body
-                .collect()
-                .await
-                .expect("the body is at hand")
-                .to_bytes();
             HttpResponse::try_from(http::Response::from_parts(head, SdkBody::from(body)))
                 .map_err(|cause| failed(cause.into()))
         })

@@ -121,14 +121,15 @@ async fn respond(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await;
-    let refusal = match body {
-        Ok(Ok(body)) => return Ok(handle(&plane, Request::from_parts(head, body.to_bytes())).await),
+    let refused = match body {
+        Ok(Ok(body)) => {
+            let request = Request::from_parts(head, body.to_bytes());
+            return Ok(handle(&plane, request).await.map(Full::new));
+        }
         Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => too_large(),
         Ok(Err(_)) => Error::new(Code::Serialization, "the body ended early"),
         Err(_) => Error::new(Code::RequestTimeout, "the body took too long to arrive"),
     };
-    Ok(super::finish(
-        &plane,
-        Refusal::from(refusal).into_response(),
-    ))
+    let response = super::finish(&plane, Refusal::from(refused).into_response());
+    Ok(response.map(Full::new))
 }

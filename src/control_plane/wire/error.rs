@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 
 use crate::api::{Code, Error};
 
@@ -26,10 +25,10 @@ impl From<Error> for Refusal {
 }
 
 impl Refusal {
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(super) fn into_response(self) -> Response<Bytes> {
         let body =
             serde_json::json!({ "__type": self.error.code.name(), "message": self.error.message });
-        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+        let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;
         if self.error.code == Code::Throttling {
             response

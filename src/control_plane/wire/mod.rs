@@ -13,7 +13,6 @@ use std::panic::AssertUnwindSafe;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 
 use super::ControlPlane;
 use crate::api::{Code, Error};
@@ -26,7 +25,7 @@ const TARGET: &str = "x-amz-target";
 const SERVICE: &str = "AwsProton20200720.";
 
 /// Answers one request.
-pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Full<Bytes>> {
+pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Bytes> {
     // A panic must not take other calls on the connection with it. Nothing that it may have left
     // half done is seen again: the store takes changes whole.
     let answer = AssertUnwindSafe(answer(plane, &request))
@@ -34,14 +33,14 @@ pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<F
         .await;
     let answer = answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())));
     let response = match answer {
-        Ok(body) => Response::new(Full::new(Bytes::from(body))),
+        Ok(body) => Response::new(Bytes::from(body)),
         Err(refusal) => refusal.into_response(),
     };
     finish(plane, response)
 }
 
 /// Puts on the headers that every response has.
-fn finish(plane: &ControlPlane, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+fn finish(plane: &ControlPlane, mut response: Response<Bytes>) -> Response<Bytes> {
     let id = HeaderValue::try_from(plane.ambient().uuid()).expect("a UUID is a header value");
     response.headers_mut().insert("x-amzn-requestid", id);
     response

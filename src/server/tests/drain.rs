@@ -33,9 +33,15 @@ async fn a_call_that_outlives_the_drain_is_told_that_its_outcome_is_unknown() {
         settle().await;
         life.closing.cancel();
     });
-    assert_eq!((answer.code(), answer.reason().as_str()), (Code::Unknown, "OUTCOME_UNKNOWN"));
+    assert_eq!(
+        (answer.code(), answer.reason().as_str()),
+        (Code::Unknown, "OUTCOME_UNKNOWN")
+    );
     let late = client.get("prod").await;
-    assert_eq!((late.code(), late.outcome().as_str()), (Code::Unavailable, "not_executed"));
+    assert_eq!(
+        (late.code(), late.outcome().as_str()),
+        (Code::Unavailable, "not_executed")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,9 +94,15 @@ async fn a_server_serves_until_it_is_drained() {
 
     for _ in 0..4 {
         let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
         tokio::spawn(connection);
-        let mut client = Client { send, life: Life::default(), health: health.clone() };
+        let mut client = Client {
+            send,
+            life: Life::default(),
+            health: health.clone(),
+        };
         assert_eq!(client.get("prod").await.code(), Code::Ok);
     }
     server.drain(Duration::ZERO, pending()).await;

@@ -1,17 +1,27 @@
 use super::*;
 use crate::server::health::pb::{
-    HealthCheckRequest, HealthCheckResponse, HealthListResponse, health_check_response::ServingStatus,
+    HealthCheckRequest, HealthCheckResponse, HealthListResponse,
+    health_check_response::ServingStatus,
 };
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
 
 fn ask(service: &str) -> Bytes {
-    framed(0, &HealthCheckRequest { service: service.into() }.encode_to_vec()).into()
+    framed(
+        0,
+        &HealthCheckRequest {
+            service: service.into(),
+        }
+        .encode_to_vec(),
+    )
+    .into()
 }
 
 async fn watch(client: &mut Client, service: &str) -> Opened {
-    client.open(WATCH, &[], Body::new(Full::new(ask(service)))).await
+    client
+        .open(WATCH, &[], Body::new(Full::new(ask(service))))
+        .await
 }
 
 async fn next(watch: &mut Opened) -> ServingStatus {
@@ -21,13 +31,25 @@ async fn next(watch: &mut Opened) -> ServingStatus {
 #[tokio::test]
 async fn every_service_and_the_whole_can_be_checked() {
     let mut client = client().await;
-    for name in ["", "proton.v1.ProtonService", "proton.v1.ProtonStreamingService"] {
+    for name in [
+        "",
+        "proton.v1.ProtonService",
+        "proton.v1.ProtonStreamingService",
+    ] {
         let answer = client.call(CHECK, &[], ask(name)).await;
         let response = HealthCheckResponse::decode(&answer.data[5..]).unwrap();
         assert_eq!(response.status(), ServingStatus::Serving, "{name}");
     }
-    let answer = client.call("/grpc.health.v1.Health/List", &[], framed(0, b"")).await;
-    assert_eq!(HealthListResponse::decode(&answer.data[5..]).unwrap().statuses.len(), 3);
+    let answer = client
+        .call("/grpc.health.v1.Health/List", &[], framed(0, b""))
+        .await;
+    assert_eq!(
+        HealthListResponse::decode(&answer.data[5..])
+            .unwrap()
+            .statuses
+            .len(),
+        3
+    );
 }
 
 #[tokio::test]

@@ -46,7 +46,9 @@ async fn client() -> Client {
     let health = Health::default();
     health.set_serving(true);
     let (life, io) = server(&health);
-    let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+    let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     Client { send, life, health }
 }
@@ -62,13 +64,22 @@ fn server(health: &Health) -> (Life, DuplexStream) {
     let (theirs, ours) = duplex(64 << 10);
     let (reader, writer) = split(ours);
     let stack = Stack::new(services, life.clone());
-    life.connections.spawn(connection::serve(reader, writer, stack, life.clone()));
+    life.connections
+        .spawn(connection::serve(reader, writer, stack, life.clone()));
     (life, theirs)
 }
 
 impl Client {
-    async fn call(&mut self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
-        self.open(path, headers, Body::new(Full::new(body.into()))).await.finish().await
+    async fn call(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        self.open(path, headers, Body::new(Full::new(body.into())))
+            .await
+            .finish()
+            .await
     }
 
     /// A unary call to the test service.
@@ -78,8 +89,13 @@ impl Client {
 
     /// A call whose response has begun.
     async fn open(&mut self, path: &str, headers: &[(&str, &str)], body: Body) -> Opened {
-        let mut request = Request::post(format!("http://proton{path}")).body(body).unwrap();
-        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")].iter().chain(headers) {
+        let mut request = Request::post(format!("http://proton{path}"))
+            .body(body)
+            .unwrap();
+        for (name, value) in [("content-type", "application/grpc"), ("te", "trailers")]
+            .iter()
+            .chain(headers)
+        {
             let name: http::HeaderName = name.parse().unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());
         }
@@ -100,9 +116,16 @@ impl Opened {
     async fn finish(self) -> Answer {
         let (parts, body) = self.0.into_parts();
         let body = body.collect().await.expect("no call ends with a reset");
-        let trailers = body.trailers().cloned().unwrap_or_else(|| parts.headers.clone());
+        let trailers = body
+            .trailers()
+            .cloned()
+            .unwrap_or_else(|| parts.headers.clone());
         let status = Status::from_header_map(&trailers).expect("every call ends with a status");
-        Answer { headers: parts.headers, data: body.to_bytes(), status }
+        Answer {
+            headers: parts.headers,
+            data: body.to_bytes(),
+            status,
+        }
     }
 }
 
@@ -123,7 +146,12 @@ impl Answer {
     }
 
     fn outcome(&self) -> String {
-        self.status.get_error_details().error_info().unwrap().metadata["outcome"].clone()
+        self.status
+            .get_error_details()
+            .error_info()
+            .unwrap()
+            .metadata["outcome"]
+            .clone()
     }
 }
 
@@ -136,7 +164,10 @@ fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
 }
 
 fn get(name: &str) -> Vec<u8> {
-    framed(0, &pb::GetEnvironmentRequest { name: name.into() }.encode_to_vec())
+    framed(
+        0,
+        &pb::GetEnvironmentRequest { name: name.into() }.encode_to_vec(),
+    )
 }
 
 /// Lets everything that can go on go on, up to (paused) time.

@@ -14,15 +14,29 @@ async fn both_versions_know_our_services_and_what_errors_hold() {
         ] {
             let answer = client.call(&path, &[], containing(symbol)).await;
             assert_eq!(answer.code(), Code::Ok);
-            let found = tonic_reflection::pb::v1::ServerReflectionResponse::decode(&answer.data[5..]).unwrap();
+            let found =
+                tonic_reflection::pb::v1::ServerReflectionResponse::decode(&answer.data[5..])
+                    .unwrap();
             let found = format!("{:?}", found.message_response);
-            assert!(found.starts_with("Some(FileDescriptorResponse"), "{version} {symbol}: {found:.200}");
+            assert!(
+                found.starts_with("Some(FileDescriptorResponse"),
+                "{version} {symbol}: {found:.200}"
+            );
         }
     }
 }
 
 fn containing(symbol: &str) -> Vec<u8> {
-    use tonic_reflection::pb::v1::{ServerReflectionRequest, server_reflection_request::MessageRequest};
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_request::MessageRequest,
+    };
     let message_request = Some(MessageRequest::FileContainingSymbol(symbol.into()));
-    framed(0, &ServerReflectionRequest { host: String::new(), message_request }.encode_to_vec())
+    framed(
+        0,
+        &ServerReflectionRequest {
+            host: String::new(),
+            message_request,
+        }
+        .encode_to_vec(),
+    )
 }

@@ -41,7 +41,8 @@ impl Service<Request<Body>> for Proton {
             if request.uri().path() != super::GET {
                 return Ok(Status::unimplemented("").into_http());
             }
-            let codec = ProstCodec::<pb::GetEnvironmentResponse, pb::GetEnvironmentRequest>::default();
+            let codec =
+                ProstCodec::<pb::GetEnvironmentResponse, pb::GetEnvironmentRequest>::default();
             Ok(Grpc::new(codec).unary(service_fn(get), request).await)
         })
     }
@@ -50,7 +51,10 @@ impl Service<Request<Body>> for Proton {
 async fn get(
     request: tonic::Request<pb::GetEnvironmentRequest>,
 ) -> Result<tonic::Response<pb::GetEnvironmentResponse>, Status> {
-    let left = request.extensions().get::<Deadline>().map(|deadline| deadline.remaining(Instant::now()));
+    let left = request
+        .extensions()
+        .get::<Deadline>()
+        .map(|deadline| deadline.remaining(Instant::now()));
     let name = request.into_inner().name;
     let described = match name.as_str() {
         "panic" => panic!("as asked"),
@@ -65,8 +69,13 @@ async fn get(
         }
         name => name.into(),
     };
-    let environment = pb::Environment { description: Some(described), ..Default::default() };
-    Ok(tonic::Response::new(pb::GetEnvironmentResponse { environment: Some(environment) }))
+    let environment = pb::Environment {
+        description: Some(described),
+        ..Default::default()
+    };
+    Ok(tonic::Response::new(pb::GetEnvironmentResponse {
+        environment: Some(environment),
+    }))
 }
 
 #[derive(Clone)]
@@ -87,19 +96,27 @@ impl Service<Request<Body>> for Streaming {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(async {
-            let codec = ProstCodec::<pb::ListEnvironmentsResponse, pb::ListEnvironmentsRequest>::default();
-            Ok(Grpc::new(codec).server_streaming(service_fn(list), request).await)
+            let codec =
+                ProstCodec::<pb::ListEnvironmentsResponse, pb::ListEnvironmentsRequest>::default();
+            Ok(Grpc::new(codec)
+                .server_streaming(service_fn(list), request)
+                .await)
         })
     }
 }
 
-type Pages = std::pin::Pin<Box<dyn Stream<Item = Result<pb::ListEnvironmentsResponse, Status>> + Send>>;
+type Pages =
+    std::pin::Pin<Box<dyn Stream<Item = Result<pb::ListEnvironmentsResponse, Status>> + Send>>;
 
-async fn list(request: tonic::Request<pb::ListEnvironmentsRequest>) -> Result<tonic::Response<Pages>, Status> {
+async fn list(
+    request: tonic::Request<pb::ListEnvironmentsRequest>,
+) -> Result<tonic::Response<Pages>, Status> {
     let page = stream::iter([Ok(pb::ListEnvironmentsResponse::default())]);
-    Ok(tonic::Response::new(match request.into_inner().next_token.as_deref() {
-        Some("panic") => Box::pin(page.chain(stream::poll_fn(|_| panic!("as asked")))),
-        Some("never") => Box::pin(page.chain(stream::pending())),
-        _ => Box::pin(page),
-    }))
+    Ok(tonic::Response::new(
+        match request.into_inner().next_token.as_deref() {
+            Some("panic") => Box::pin(page.chain(stream::poll_fn(|_| panic!("as asked")))),
+            Some("never") => Box::pin(page.chain(stream::pending())),
+            _ => Box::pin(page),
+        },
+    ))
 }

@@ -6,13 +6,19 @@ use tower::Service;
 use super::*;
 
 async fn stock(body: impl Into<Bytes>) -> Answer {
-    let request = Request::post(GET).body(Body::new(Full::new(body.into()))).unwrap();
+    let request = Request::post(GET)
+        .body(Body::new(Full::new(body.into())))
+        .unwrap();
     let Ok(response) = services::Proton.call(request).await;
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap();
     let trailers = body.trailers().unwrap_or(&parts.headers);
     let status = Status::from_header_map(trailers).unwrap();
-    Answer { headers: parts.headers, status, data: body.to_bytes() }
+    Answer {
+        headers: parts.headers,
+        status,
+        data: body.to_bytes(),
+    }
 }
 
 #[tokio::test]
@@ -27,7 +33,10 @@ async fn a_second_message_is_ignored() {
 
 #[tokio::test]
 async fn a_large_message_is_out_of_range() {
-    assert_eq!(stock(get(&"x".repeat(5 << 20))).await.code(), Code::OutOfRange);
+    assert_eq!(
+        stock(get(&"x".repeat(5 << 20))).await.code(),
+        Code::OutOfRange
+    );
 }
 
 #[tokio::test]

@@ -20,13 +20,14 @@ use crate::{
     server::{health, refusal},
 };
 
-/// The service that a bare method name is looked for in.
-const SERVICE: &str = "proton.v1.ProtonService";
+/// The package that a bare service name is looked for in, and the service of a bare method name.
+const PACKAGE: &str = "proton.v1";
+const SERVICE: &str = "ProtonService";
 
 /// What `call` can be told.
 #[derive(clap::Args, Debug)]
 pub struct Call {
-    /// A method: GetEnvironment, or proton.v1.ProtonStreamingService/ListEnvironments
+    /// A method: GetEnvironment, or ProtonStreamingService/ListEnvironments
     method: String,
 
     /// The request as JSON, @FILE to read it from a file, or - for standard input
@@ -47,6 +48,17 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call to this address, as the command line would have made it.
+    pub(super) fn new(address: &str, method: &str, json: &str) -> Self {
+        Self {
+            method: method.to_owned(),
+            json: json.to_owned(),
+            address: address.to_owned(),
+            headers: Vec::new(),
+            machine: false,
+        }
+    }
+
     /// Makes the call and gives each response to `print`. `Ok(Err(..))` is what the server said.
     pub async fn make(&self, mut print: impl FnMut(&str)) -> Result<Result<(), Status>> {
         let method = find(&self.method)?;
@@ -135,8 +147,12 @@ fn find(method: &str) -> Result<MethodDescriptor> {
         .trim_start_matches('/')
         .rsplit_once('/')
         .unwrap_or((SERVICE, method));
+    let service = match service.contains('.') {
+        true => service.to_owned(),
+        false => format!("{PACKAGE}.{service}"),
+    };
     let service = descriptors()
-        .get_service_by_name(service)
+        .get_service_by_name(&service)
         .with_context(|| format!("there is no service {service}"))?;
     let found = service.methods().find(|method| method.name() == name);
     found.with_context(|| format!("{} has no method {name}", service.full_name()))
@@ -167,7 +183,9 @@ fn pretty(message: &DynamicMessage) -> Result<String> {
 }
 
 fn value(message: &DynamicMessage) -> Result<Value> {
-    let options = SerializeOptions::new().stringify_64_bit_integers(false);
+    let options = SerializeOptions::new()
+        .stringify_64_bit_integers(false)
+        .skip_default_fields(false);
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
 }
 

@@ -1,0 +1,7 @@
+//! The command line: its subcommands, and the settings of those that serve.
+
+pub mod bundle;
+pub mod call;
+pub mod config;
+pub mod quickstart;
+pub mod serve;

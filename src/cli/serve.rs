@@ -1,0 +1,293 @@
+//! `serve`: everything that runs, put together.
+
+use std::{
+    future::pending, io::Write, net::SocketAddr, pin::pin, sync::Arc, thread::JoinHandle,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+use super::config::{AwsJson, Bundles, RetryOwner, Settings, Upstream as UpstreamSetting};
+use crate::{
+    control_plane::{
+        Caller, ControlPlane, Limits, Parts, ambient, bundle::source::Source, reconcile,
+        store::Store, wire,
+    },
+    facade::{self, Facade, Upstream, upstream},
+    server::{Bound, Health, Server, Services, proton, reflection},
+};
+
+/// Serves until a signal ends it; the next signal ends it at once.
+pub async fn run(settings: Settings) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let serving = Serving::start(&settings).await?;
+    signals.next().await;
+    serving.stop(settings.drain_wait, signals.next()).await;
+    Ok(())
+}
+
+/// A process that takes calls.
+pub struct Serving {
+    server: Server,
+    grpc: SocketAddr,
+    plane: Option<PlaneThread>,
+}
+
+impl Serving {
+    /// Starts everything, warm, and says where it listens.
+    pub async fn start(settings: &Settings) -> Result<Self> {
+        let bound = Bound::to(settings.listen, settings.workers())
+            .with_context(|| format!("cannot listen on {} for gRPC", settings.listen))?;
+        let grpc = bound.address();
+
+        let (upstream, plane) = match &settings.upstream {
+            UpstreamSetting::Embedded => {
+                let plane = open(settings).await?;
+                let upstream =
+                    Upstream::embedded(Arc::new(Embedded(plane.clone())), &settings.region);
+                (
+                    upstream,
+                    Some(PlaneThread::start(plane, settings.aws_json).await?),
+                )
+            }
+            UpstreamSetting::Aws => {
+                tracing::warn!(
+                    "AWS ended Proton on 2026-10-07; its endpoint is gone: \
+                     --upstream embedded has a control plane that takes its place"
+                );
+                (Upstream::remote(None, &settings.region).await, None)
+            }
+            UpstreamSetting::Url(url) => (
+                Upstream::remote(Some(&url.to_string()), &settings.region).await,
+                None,
+            ),
+        };
+        upstream.warm().await;
+
+        let facade = Facade::new(upstream, facade_settings(settings), facade_ambient());
+        let reflection = if settings.reflection() {
+            reflection::services()
+        } else {
+            Services::default()
+        };
+        let health = Health::default();
+        let server = Server::start(bound, health.clone(), move || {
+            proton(facade.clone()).and(reflection.clone())
+        })?;
+        health.set_serving(true);
+
+        say(&format!("grpc listening on {grpc}"));
+        if let Some(address) = plane.as_ref().and_then(|plane| plane.aws_json) {
+            say(&format!("aws-json listening on {address}"));
+        }
+        Ok(Self {
+            server,
+            grpc,
+            plane,
+        })
+    }
+
+    /// Where gRPC clients connect.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
+    }
+
+    /// Where AWS CLIs and SDKs connect, if they may.
+    pub fn aws_json(&self) -> Option<SocketAddr> {
+        self.plane.as_ref()?.aws_json
+    }
+
+    /// Lets calls under way come to their end, unless `now` does first.
+    pub async fn stop(self, wait: Duration, now: impl Future<Output = ()>) {
+        let mut now = pin!(now);
+        self.server.drain(wait, &mut now).await;
+        if let Some(plane) = self.plane {
+            plane.stop(now).await;
+        }
+    }
+}
+
+/// Opens the built-in control plane.
+async fn open(settings: &Settings) -> Result<ControlPlane> {
+    let bundles = match settings.bundles() {
+        Bundles::Directory(path) => Source::Directory(path),
+        Bundles::S3 => Source::S3(s3(&settings.region).await),
+    };
+    let store = Store::open(&settings.data_dir).with_context(|| {
+        format!(
+            "cannot open the data directory {}",
+            settings.data_dir.display()
+        )
+    })?;
+    Ok(ControlPlane::new(Parts {
+        store,
+        bundles,
+        ambient: Arc::new(ambient::System),
+        caller: Caller::new(&settings.account_id, &settings.region),
+        limits: Limits::default(),
+    }))
+}
+
+/// S3, or what `AWS_ENDPOINT_URL_S3` names. Endpoints other than AWS's are often reached by an
+/// address, below which buckets cannot be host names.
+pub(super) async fn s3(region: &str) -> aws_sdk_s3::Client {
+    let region = aws_config::Region::new(region.to_owned());
+    let config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
+        .region(region)
+        .load()
+        .await;
+    let own_endpoint =
+        std::env::var_os("AWS_ENDPOINT_URL_S3").or_else(|| std::env::var_os("AWS_ENDPOINT_URL"));
+    let config =
+        aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint.is_some());
+    aws_sdk_s3::Client::from_conf(config.build())
+}
+
+fn facade_settings(settings: &Settings) -> facade::Settings {
+    facade::Settings {
+        retry_owner: match settings.retry_owner {
+            RetryOwner::Facade => facade::RetryOwner::Facade,
+            RetryOwner::Mesh => facade::RetryOwner::Mesh,
+            RetryOwner::Client => facade::RetryOwner::Client,
+        },
+        ..facade::Settings::default()
+    }
+}
+
+fn facade_ambient() -> facade::Ambient {
+    facade::Ambient {
+        request_id: Arc::new(|| uuid::Uuid::new_v4().to_string()),
+        jitter: Arc::new(|most: Duration| {
+            let share =
+                u32::try_from(uuid::Uuid::new_v4().as_u128() & 0xffff).expect("16 bits fit");
+            most * share / 0xffff
+        }),
+    }
+}
+
+/// The control plane as the facade reaches it: without a socket.
+struct Embedded(ControlPlane);
+
+impl upstream::Endpoint for Embedded {
+    fn answer(&self, request: http::Request<Bytes>) -> upstream::Answer {
+        let plane = self.0.clone();
+        Box::pin(async move { wire::handle(&plane, request).await })
+    }
+}
+
+/// What the control plane does beside answering the facade, on a thread of its own: its work, and
+/// the AWS-JSON endpoint.
+struct PlaneThread {
+    plane: ControlPlane,
+    aws_json: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    ended: tokio::sync::oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl PlaneThread {
+    async fn start(plane: ControlPlane, aws_json: AwsJson) -> Result<Self> {
+        let listener = match aws_json {
+            AwsJson::Off => None,
+            AwsJson::At(address) => {
+                let listener = std::net::TcpListener::bind(address)
+                    .with_context(|| format!("cannot listen on {address} for AWS-JSON"))?;
+                listener.set_nonblocking(true)?;
+                Some(listener)
+            }
+        };
+        let aws_json = listener
+            .as_ref()
+            .map(std::net::TcpListener::local_addr)
+            .transpose()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopping) = watch::channel(false);
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let worked = plane.clone();
+        let work = move || {
+            runtime.block_on(async {
+                let stopped = |mut stopping: watch::Receiver<bool>| async move {
+                    // A sender that is gone means the same as the word.
+                    let _ = stopping.wait_for(|stop| *stop).await;
+                };
+                let endpoint = async {
+                    if let Some(listener) = listener {
+                        let listener =
+                            TcpListener::from_std(listener).expect("the runtime drives sockets");
+                        wire::endpoint::serve(listener, worked.clone(), stopped(stopping.clone()))
+                            .await;
+                    }
+                };
+                tokio::join!(
+                    endpoint,
+                    reconcile::run(worked.clone(), stopped(stopping.clone()))
+                );
+            });
+            let _ = done.send(());
+        };
+        let thread = std::thread::Builder::new()
+            .name("control-plane".to_owned())
+            .spawn(work)?;
+        Ok(Self {
+            plane,
+            aws_json,
+            stop,
+            ended,
+            thread,
+        })
+    }
+
+    /// Ends in an orderly way, unless `now` comes first. Work that is under way is found again.
+    async fn stop(self, now: impl Future<Output = ()>) {
+        self.stop.send_replace(true);
+        tokio::select! {
+            _ = self.ended => {
+                if self.thread.join().is_err() {
+                    tracing::error!("the control plane's thread panicked");
+                }
+                self.plane.close().await;
+            }
+            () = now => {}
+        }
+    }
+}
+
+/// One line on standard output, for whoever started us and waits for it.
+pub(super) fn say(line: &str) {
+    // A closed standard output is nobody waiting.
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// What asks a process to end.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self> {
+        let on = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) {
+        let name = tokio::select! {
+            Some(()) = self.terminate.recv() => "SIGTERM",
+            Some(()) = self.interrupt.recv() => "SIGINT",
+            else => pending().await,
+        };
+        tracing::info!("{name} received");
+    }
+}
