@@ -54,7 +54,10 @@ fn main() -> Result<()> {
     // The stock health service's types lack `List`.
     let mut health = protox::Compiler::new(["proto"])?;
     health.open_file("grpc/health/v1/health.proto")?;
-    fs::write(out.join("grpc.health.v1.binpb"), health.encode_file_descriptor_set())?;
+    fs::write(
+        out.join("grpc.health.v1.binpb"),
+        health.encode_file_descriptor_set(),
+    )?;
     tonic_prost_build::configure().compile_fds(health.file_descriptor_set())?;
 
     for (name, code) in [
