@@ -143,8 +143,11 @@ impl Settings {
         given: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, clap::Error> {
-        let command =
-            Self::augment_args(Command::new("proton-grpc serve").args_override_self(true));
+        let command = Self::augment_args(
+            Command::new("proton-grpc serve")
+                .about("Serve gRPC and AWS-JSON until told to stop")
+                .args_override_self(true),
+        );
         let names: Vec<String> = command
             .get_arguments()
             .filter_map(Arg::get_long)

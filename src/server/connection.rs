@@ -5,6 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,7 +25,7 @@ const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 const AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Serves calls until the client goes, the connection is old, or the server's life ends.
-pub(crate) async fn serve<R, W>(mut reader: R, writer: W, stack: Stack, life: Life)
+pub(crate) async fn serve<R, W>(mut reader: R, writer: W, stack: Arc<Stack>, life: Life)
 where
     R: AsyncRead + Unpin + Send + 'static,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -40,7 +41,7 @@ where
     }
     let io = TokioIo::new(join(PREFACE.chain(reader), writer));
     let service = service_fn(move |request| {
-        let stack = stack.clone();
+        let stack = Arc::clone(&stack);
         async move { Ok::<_, Infallible>(stack.answer(request).await) }
     });
     let mut connection = pin!(http2().serve_connection(io, service));

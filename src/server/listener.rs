@@ -16,13 +16,13 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the server drains. At `most` connections, the next ones wait in the
 /// system's queue.
-pub(crate) async fn run(listener: TcpListener, stack: Stack, life: Life, most: usize) {
+pub(crate) async fn run(listener: TcpListener, stack: Arc<Stack>, life: Life, most: usize) {
     let room = Arc::new(Semaphore::new(most));
     let take = |stream: TcpStream, place| {
         // Answers are small and complete when they are written: nothing to gather.
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
-        let connection = connection::serve(reader, writer, stack.clone(), life.clone());
+        let connection = connection::serve(reader, writer, Arc::clone(&stack), life.clone());
         life.connections.spawn(async move {
             connection.await;
             drop(place);

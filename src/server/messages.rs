@@ -10,12 +10,15 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, Full};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, body::Body};
 
 use super::refusal::Refusal;
 
 /// The largest request that Proton takes holds three texts of 51,200 characters.
 const LARGEST_REQUEST: usize = 1 << 20;
+/// A message over the limit but not over this is read to its end, and forgotten.
+const LARGEST_HEARD_OUT: usize = 16 << 20;
 /// What clients take unless told otherwise.
 const LARGEST_RESPONSE: usize = 4 << 20;
 /// Smaller messages fit a packet or two: packing them costs more than it saves.
@@ -28,8 +31,30 @@ pub(crate) const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 pub(crate) const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip");
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
-/// The request with its one message whole and plain.
-pub(crate) async fn one(request: Request<Body>) -> Result<Request<Body>, Refusal> {
+/// The bytes that requests may take together while they are in flight.
+#[derive(Debug)]
+pub(crate) struct Room(Semaphore);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Semaphore::new(64 << 20))
+    }
+}
+
+impl Room {
+    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refusal> {
+        let bytes = u32::try_from(bytes).expect("a frame's length has 24 bits, a message's 20");
+        self.0
+            .try_acquire_many(bytes)
+            .map_err(|_| Refusal::overloaded())
+    }
+}
+
+/// The request with its one message whole and plain, and the room that it takes.
+pub(crate) async fn one(
+    request: Request<Body>,
+    room: &Room,
+) -> Result<(Request<Body>, SemaphorePermit<'_>), Refusal> {
     let (mut parts, body) = request.into_parts();
     let encoding = parts.headers.remove(ENCODING);
     let gzip = match encoding.as_ref().map(HeaderValue::as_bytes) {
@@ -37,28 +62,31 @@ pub(crate) async fn one(request: Request<Body>) -> Result<Request<Body>, Refusal
         Some(b"gzip") => true,
         Some(other) => return Err(unsupported(&String::from_utf8_lossy(other))),
     };
-    let received = receive(body).await?;
+    let (received, mut taken) = receive(body, room).await?;
     let plain = match received[0] {
         0 => received,
-        1 if gzip => unpack(&received[PREFIX..])?,
+        1 if gzip => {
+            let plain = unpack(&received[PREFIX..])?;
+            taken.merge(room.take(plain.len())?);
+            plain
+        }
         1 => return Err(broken("a compressed message needs a grpc-encoding")),
         _ => return Err(broken("a message's compression flag must be 0 or 1")),
     };
     parts.headers.remove(CONTENT_LENGTH);
-    Ok(Request::from_parts(parts, Body::new(Full::new(plain))))
+    Ok((
+        Request::from_parts(parts, Body::new(Full::new(plain))),
+        taken,
+    ))
 }
 
 /// Reads the body to its end: exactly one message with its prefix. Answers as soon as it can be
 /// known that it is anything else.
-async fn receive(mut body: Body) -> Result<Bytes, Refusal> {
+async fn receive(mut body: Body, room: &Room) -> Result<(Bytes, SemaphorePermit<'_>), Refusal> {
     let mut received = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            Refusal::unexecuted(Code::Cancelled, "CANCELLED", "the caller went away")
-        })?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
+    let mut taken = room.take(0)?;
+    while let Some(data) = next(&mut body).await? {
+        taken.merge(room.take(data.len())?);
         if received.is_empty() {
             received = BytesMut::from(data);
         } else {
@@ -68,6 +96,11 @@ async fn receive(mut body: Body) -> Result<Bytes, Refusal> {
             continue;
         };
         if announced > LARGEST_REQUEST {
+            // A client that is heard out goes on with its connection as if nothing had been; one
+            // that would go on for long is answered while it speaks.
+            if announced <= LARGEST_HEARD_OUT {
+                while next(&mut body).await?.is_some() {}
+            }
             return Err(too_large(format!(
                 "of {announced} bytes is over the limit of {LARGEST_REQUEST}"
             )));
@@ -81,7 +114,7 @@ async fn receive(mut body: Body) -> Result<Bytes, Refusal> {
         }
     }
     match announced(&received) {
-        Some(announced) if received.len() == PREFIX + announced => Ok(received.freeze()),
+        Some(announced) if received.len() == PREFIX + announced => Ok((received.freeze(), taken)),
         None if received.is_empty() => Err(Refusal::unexecuted(
             Code::Unimplemented,
             "NO_MESSAGE",
@@ -89,6 +122,19 @@ async fn receive(mut body: Body) -> Result<Bytes, Refusal> {
         )),
         _ => Err(broken("the request ends within a message")),
     }
+}
+
+/// The next bytes of the body.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            Refusal::unexecuted(Code::Cancelled, "CANCELLED", "the caller went away")
+        })?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 /// The length of the message that these bytes start with.
@@ -182,4 +228,24 @@ fn pack(plain: &[u8]) -> Option<Vec<u8>> {
         .and_then(|()| encoder.finish())
         .expect("memory takes every byte");
     (packed.len() < plain.len()).then_some(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request<Body> {
+        Request::new(Body::new(Full::new(Bytes::from(vec![0; PREFIX]))))
+    }
+
+    #[tokio::test]
+    async fn requests_that_find_no_room_may_come_again() {
+        let room = Room(Semaphore::new(PREFIX));
+        let (_request, taken) = one(request(), &room).await.expect("there is room for one");
+        let refusal = one(request(), &room).await.unwrap_err();
+        assert_eq!(refusal.code, Code::Unavailable);
+        assert!(refusal.retry.is_some());
+        drop(taken);
+        assert!(one(request(), &room).await.is_ok());
+    }
 }

@@ -1,9 +1,9 @@
 //! What the server itself says when a call goes no further, with the details that every error has.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Uri};
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// Who says it.
@@ -25,6 +25,8 @@ pub(crate) struct Refusal {
     /// For people.
     pub(crate) message: Cow<'static, str>,
     pub(crate) outcome: Outcome,
+    /// When the caller may come again.
+    pub(crate) retry: Option<Duration>,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             reason,
             message: message.into(),
             outcome: Outcome::NotExecuted,
+            retry: None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Refusal {
             reason,
             message: message.into(),
             outcome: Outcome::Unknown,
+            retry: None,
         }
     }
 
@@ -63,6 +67,19 @@ impl Refusal {
             reason: "DEADLINE_EXCEEDED",
             message,
             outcome,
+            retry: None,
+        }
+    }
+
+    /// There is no room for the call now.
+    pub(crate) fn overloaded() -> Self {
+        Self {
+            retry: Some(Duration::from_secs(1)),
+            ..Self::unexecuted(
+                Code::Unavailable,
+                "OVERLOADED",
+                "the server has no room for this call now",
+            )
         }
     }
 }
@@ -88,12 +105,31 @@ impl Subject {
 
     /// The refusal as gRPC says it.
     pub(crate) fn refuse(&self, refusal: Refusal) -> Status {
-        self.detailed(
-            refusal.code,
-            refusal.reason,
-            &refusal.message,
-            refusal.outcome,
-        )
+        let outcome = match refusal.outcome {
+            Outcome::NotExecuted => "not_executed",
+            Outcome::Unknown => "unknown",
+        };
+        let operation = self.path().rsplit('/').next().unwrap_or_default();
+        let metadata = HashMap::from(
+            [("operation", operation), ("outcome", outcome)].map(|(k, v)| (k.into(), v.into())),
+        );
+        let mut details = ErrorDetails::new();
+        details
+            .set_error_info(refusal.reason, DOMAIN, metadata)
+            .set_request_info(self.request_id(), "");
+        let mut pushback = MetadataMap::new();
+        if let Some(after) = refusal.retry {
+            details.set_retry_info(Some(after));
+            pushback.insert(
+                "grpc-retry-pushback-ms",
+                after
+                    .as_millis()
+                    .to_string()
+                    .parse()
+                    .expect("digits are ASCII"),
+            );
+        }
+        Status::with_error_details_and_metadata(refusal.code, refusal.message, details, pushback)
     }
 
     /// Gives a service's bare error the details that every error has.
@@ -102,12 +138,15 @@ impl Subject {
         let Some(status) = Status::from_header_map(headers).filter(bare) else {
             return;
         };
-        let detailed = match (status.code(), status.message()) {
-            (Code::Unimplemented, "") => self.refuse(self.unknown_method()),
-            (code, message) => self.detailed(code, name(code), message, outcome),
+        let refusal = match (status.code(), status.message()) {
+            (Code::Unimplemented, "") => self.unknown_method(),
+            (code, message) => Refusal {
+                outcome,
+                ..Refusal::midway(code, name(code), message.to_owned())
+            },
         };
         // The status came out of a header map, so it goes back into one.
-        let _ = detailed.add_header(headers);
+        let _ = self.refuse(refusal).add_header(headers);
     }
 
     pub(crate) fn unknown_method(&self) -> Refusal {
@@ -117,22 +156,6 @@ impl Subject {
             path.strip_prefix('/').unwrap_or(path)
         );
         Refusal::unexecuted(Code::Unimplemented, "UNKNOWN_METHOD", message)
-    }
-
-    fn detailed(&self, code: Code, reason: &str, message: &str, outcome: Outcome) -> Status {
-        let outcome = match outcome {
-            Outcome::NotExecuted => "not_executed",
-            Outcome::Unknown => "unknown",
-        };
-        let operation = self.uri.path().rsplit('/').next().unwrap_or_default();
-        let metadata = HashMap::from(
-            [("operation", operation), ("outcome", outcome)].map(|(k, v)| (k.into(), v.into())),
-        );
-        let mut details = ErrorDetails::new();
-        details
-            .set_error_info(reason, DOMAIN, metadata)
-            .set_request_info(self.request_id(), "");
-        Status::with_error_details(code, message, details)
     }
 
     /// The caller's own id for the call if it sent a decent one, so that both sides find it in

@@ -10,7 +10,7 @@ use tonic::{Code, body::Body};
 use super::{
     Services, deadline,
     life::{self, Life},
-    messages,
+    messages::{self, Room},
     method::{Method, Shape},
     panics,
     refusal::{Outcome, Refusal, Subject},
@@ -18,22 +18,26 @@ use super::{
 };
 use crate::facade::deadline::Deadline;
 
-/// The layers and the services under them. Clones are the same stack.
-#[derive(Clone)]
+/// The layers and the services under them.
 pub(crate) struct Stack {
-    services: Arc<Services>,
+    services: Services,
     life: Life,
+    room: Room,
 }
 
 impl Stack {
     pub(crate) fn new(services: Services, life: Life) -> Self {
         Self {
-            services: Arc::new(services),
+            services,
             life,
+            room: Room::default(),
         }
     }
 
-    pub(crate) async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
         let arrived = Instant::now();
         let subject = Subject::of(&request);
         let method = Method::of(subject.path());
@@ -85,10 +89,14 @@ impl Stack {
             self.life.or_closing(
                 // Around all code that depends on what was sent.
                 panics::caught(async {
-                    // A conversation is read by its service; all else arrives whole.
-                    let mut request = match shape {
-                        Shape::Unary | Shape::ServerStream => messages::one(request).await?,
-                        Shape::Bidirectional => request,
+                    // A conversation is read by its service; all else arrives whole, and takes
+                    // its room until it is answered.
+                    let (mut request, _room) = match shape {
+                        Shape::Unary | Shape::ServerStream => {
+                            let (request, room) = messages::one(request, &self.room).await?;
+                            (request, Some(room))
+                        }
+                        Shape::Bidirectional => (request, None),
                     };
                     if let Some(deadline) = deadline {
                         request.extensions_mut().insert(deadline);

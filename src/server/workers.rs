@@ -84,7 +84,7 @@ impl Workers {
                         runtime.block_on(async {
                             listener::run(
                                 listener,
-                                Stack::new(services(), life.clone()),
+                                Arc::new(Stack::new(services(), life.clone())),
                                 life,
                                 most,
                             )

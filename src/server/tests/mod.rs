@@ -9,7 +9,7 @@ mod reflection;
 mod services;
 mod stock;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes};
 use http::{HeaderMap, Request};
@@ -63,7 +63,7 @@ fn server(health: &Health) -> (Life, DuplexStream) {
     let life = Life::default();
     let (theirs, ours) = duplex(64 << 10);
     let (reader, writer) = split(ours);
-    let stack = Stack::new(services, life.clone());
+    let stack = Arc::new(Stack::new(services, life.clone()));
     life.connections
         .spawn(connection::serve(reader, writer, stack, life.clone()));
     (life, theirs)
