@@ -3,7 +3,7 @@
 //! Requests and responses may hold what their owners call sensitive, so they are never logged:
 //! not here, and not by the AWS SDK, whose lower levels would.
 
-use tracing::{Level, Metadata, info};
+use tracing::{Level, Metadata, error, info};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
@@ -53,6 +53,7 @@ pub fn start(
                 .with_filter(filter_fn(may_be_logged)),
         )
         .init();
+    std::panic::set_hook(Box::new(|panic| error!(%panic, "panicked")));
     for (name, value) in variables.iter().filter(|(name, _)| is_detour(name)) {
         info!(%name, value = without_password(value), "environment variable in force");
     }

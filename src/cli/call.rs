@@ -248,3 +248,99 @@ impl Encoder for DynamicEncoder {
             .map_err(|error| Status::internal(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{FromArgMatches as _, error::ErrorKind};
+
+    use super::*;
+    use crate::server::{Bound, Health, Server, Services};
+
+    fn parse(line: &[&str]) -> Result<Call, clap::Error> {
+        let command = <Call as clap::Args>::augment_args(clap::Command::new("call"));
+        let line = std::iter::once("call").chain(line.iter().copied());
+        Call::from_arg_matches(&command.try_get_matches_from(line)?)
+    }
+
+    /// What is printed, or what the server said instead.
+    async fn call(method: &str, json: &str) -> Result<Result<Vec<Value>, (Call, Status)>> {
+        let bound = Bound::to("127.0.0.1:0".parse()?, 1)?;
+        let address = format!("http://{}", bound.address());
+        let _server = Server::start(bound, Health::default(), Services::default)?;
+        let call = parse(&[
+            method,
+            json,
+            "--address",
+            &address,
+            "--json",
+            "--header",
+            "x-request-id: 7",
+        ])?;
+        let mut printed = Vec::new();
+        let said = call
+            .make(|response| printed.push(serde_json::from_str(response).unwrap()))
+            .await?;
+        Ok(match said {
+            Ok(()) => Ok(printed),
+            Err(status) => Err((call, status)),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_response_is_json() {
+        let printed = call("grpc.health.v1.Health/Check", "{}")
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(printed, [json!({"status": "NOT_SERVING"})]);
+    }
+
+    #[tokio::test]
+    async fn a_bare_method_is_one_of_the_proton_service_and_errors_tell_all() {
+        let (call, status) = call("GetEnvironment", r#"{"name": "prod"}"#)
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(exit_code(&status), 76);
+        let told: Value = serde_json::from_str(&call.describe(&status)).unwrap();
+        assert_eq!(told["code"], "UNIMPLEMENTED");
+        assert_eq!(
+            told["details"][0]["metadata"]["operation"],
+            "GetEnvironment"
+        );
+        assert_eq!(told["details"][1]["requestId"], "7");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_is_an_error_that_says_why() {
+        for (method, json, said) in [
+            ("Nope", "{}", "no method Nope"),
+            (
+                "proton.v2.ProtonService/GetEnvironment",
+                "{}",
+                "no service proton.v2.ProtonService",
+            ),
+            (
+                "GetEnvironment",
+                r#"{"nme": ""}"#,
+                "not a GetEnvironmentRequest",
+            ),
+            ("GetEnvironment", "{} {}", "more after the request"),
+            ("GetEnvironment", "@/nowhere", "cannot read /nowhere"),
+        ] {
+            let error = call(method, json).await.unwrap_err();
+            assert!(format!("{error:#}").contains(said), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_header_needs_a_name_and_a_value() {
+        for header in ["x-request-id", "sp ace: x", "x-y: \u{7}"] {
+            assert_eq!(
+                parse(&["M", "--header", header]).unwrap_err().kind(),
+                ErrorKind::ValueValidation,
+                "{header}"
+            );
+        }
+    }
+}

@@ -77,6 +77,7 @@ fn http2() -> http2::Builder<TokioExecutor> {
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     http2
         .timer(TokioTimer::new())
+        .auto_date_header(false)
         .max_concurrent_streams(100)
         // A request fits; a client's sum is bounded.
         .initial_stream_window_size(64 << 10)

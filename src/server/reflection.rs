@@ -21,4 +21,7 @@ fn builder() -> Builder<'static> {
         .register_encoded_file_descriptor_set(health::DESCRIPTORS)
         // Not called, but packed into errors: without them a client prints base64.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        // Each version would name only itself.
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
 }

@@ -1,6 +1,7 @@
 //! The server from the outside, over HTTP/2 in memory: what is sent is bytes, what comes back is a
 //! status.
 
+mod connections;
 mod deadlines;
 mod drain;
 mod health;
@@ -17,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{DuplexStream, duplex, split};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex, split};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
@@ -46,11 +47,7 @@ async fn client() -> Client {
     let health = Health::default();
     health.set_serving(true);
     let (life, io) = server(&health);
-    let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    Client { send, life, health }
+    Client::on(io, life, health).await
 }
 
 /// A server's end of a connection is served; the client's end is returned.
@@ -70,6 +67,18 @@ fn server(health: &Health) -> (Life, DuplexStream) {
 }
 
 impl Client {
+    async fn on(
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        life: Life,
+        health: Health,
+    ) -> Self {
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Self { send, life, health }
+    }
+
     async fn call(
         &mut self,
         path: &str,
