@@ -28,7 +28,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use proton_grpc::control_plane::ambient::Manual;
 use proton_grpc::control_plane::bundle::source::Source;
 use proton_grpc::control_plane::store::Store;
