@@ -1,9 +1,10 @@
 //! Proton itself: takes Proton's calls, keeps its resources, and does the work that they ask for.
 //!
 //! ```text
-//!  AWS-JSON ──► wire ──► one file a family ──► store ◄── reconcile ──► bundle, spec, render, provision
-//!  (HTTP, or       validate, load, decide,     records,     claims work, does it,
-//!   in process)    write, answer               work, blobs  records the outcome
+//!  AWS-JSON ──► wire ──► one file a family ──► store ◄── reconcile ──► bundle
+//!  (HTTP, or             load, decide,         records,  claims work, does it,
+//!   in process)          write, answer         work,     records the outcome
+//!                                              blobs
 //! ```
 //!
 //! A call is read and validated in `wire` and handed to the function of its name in its family's file. That one loads records,

@@ -28,7 +28,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use proton_grpc::control_plane::ambient::Manual;
+use proton_grpc::control_plane::ambient::{Ambient, Manual};
 use proton_grpc::control_plane::bundle::source::Source;
 use proton_grpc::control_plane::store::Store;
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
@@ -77,19 +77,24 @@ impl Stack {
     fn open(directory: TempDir, bundles: Source, now_ms: i64, limits: Limits) -> Self {
         std::fs::create_dir_all(directory.path().join("bundles").join(BUCKET)).unwrap();
         let clock = Arc::new(Manual::starting_at(now_ms));
-        let plane = ControlPlane::new(Parts {
-            store: Store::open(&directory.path().join("data")).unwrap(),
-            bundles,
-            ambient: clock.clone(),
-            caller: Caller::new(ACCOUNT, REGION),
-            limits,
-        });
+        let plane = plane(&directory, bundles, clock.clone(), limits);
         Self {
             client: client(&plane),
             plane,
             clock,
             directory,
         }
+    }
+
+    /// In a world of the test's own making.
+    pub(crate) fn within(ambient: Arc<dyn Ambient>) -> Self {
+        let mut stack = Self::idle();
+        let directory = tempfile::tempdir().unwrap();
+        let bundles = Source::Directory(directory.path().join("bundles"));
+        stack.plane = plane(&directory, bundles, ambient, Limits::default());
+        stack.client = client(&stack.plane);
+        stack.directory = directory;
+        stack
     }
 
     pub(crate) fn working(self) -> Self {
@@ -253,6 +258,23 @@ impl Stack {
             .environment_template_version
             .unwrap()
     }
+}
+
+fn plane(
+    directory: &TempDir,
+    bundles: Source,
+    ambient: Arc<dyn Ambient>,
+    limits: Limits,
+) -> ControlPlane {
+    let store = Store::open(&directory.path().join("data")).unwrap();
+    let caller = Caller::new(ACCOUNT, REGION);
+    ControlPlane::new(Parts {
+        store,
+        bundles,
+        ambient,
+        caller,
+        limits,
+    })
 }
 
 pub(crate) fn source(key: &str) -> TemplateVersionSourceInput {

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use proton_grpc::control_plane::ambient::{Ambient, Sleep};
 use proton_grpc::control_plane::wire::{MAX_BODY, endpoint, handle};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -141,6 +144,53 @@ async fn missing_members_and_broken_bodies_are_refused() {
             (400, "SerializationException"),
             "{body}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_source_must_be_one_that_is_known() {
+    let stack = Stack::idle();
+    for source in [
+        "null",
+        "{}",
+        r#"{"s3":null}"#,
+        r#"{"git":{}}"#,
+        r#"{"s3":{}}"#,
+        "7",
+    ] {
+        let body = format!(r#"{{"templateName":"web","source":{source}}}"#);
+        let (status, _, message) = stack
+            .refusal(request("CreateEnvironmentTemplateVersion", body))
+            .await;
+        assert_eq!(status, 400, "{source}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_internal_failure_of_one_call() {
+    let stack = Stack::within(Arc::new(Broken));
+    let (status, name, _) = stack
+        .refusal(request("CreateEnvironmentTemplate", r#"{"name":"web"}"#))
+        .await;
+    assert_eq!((status, name.as_str()), (500, "InternalServerException"));
+    let (status, _, _) = stack.answer(request("GetAccountSettings", "{}")).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+/// A world whose clock is out of order.
+struct Broken;
+
+impl Ambient for Broken {
+    fn now_ms(&self) -> i64 {
+        panic!("the clock is out of order")
+    }
+
+    fn uuid(&self) -> String {
+        "00000000-0000-4000-8000-000000000000".to_owned()
+    }
+
+    fn sleep_until(&self, _: i64) -> Sleep<'_> {
+        Box::pin(std::future::pending())
     }
 }
 
