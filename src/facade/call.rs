@@ -10,8 +10,18 @@ use aws_sdk_proton::{
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::{Facade, deadline::Deadline, failure::Failure, status::Asked, token};
-use crate::api::{Operation, Validate as _, operation};
+use super::{
+    Facade,
+    deadline::Deadline,
+    failure::Failure,
+    status::Asked,
+    token::{self, Token},
+};
+use crate::api::{
+    Operation, Validate as _,
+    operation::{self, Class},
+    validate::{Path, Violations},
+};
 
 /// How an operation is called through the SDK.
 pub(super) trait Call: Operation {
@@ -61,15 +71,16 @@ impl Facade {
         deadline: Option<Deadline>,
         mut message: O::Request,
     ) -> Result<Response<O::Response>, Box<Status>> {
-        let safe = token::choose::<O>(&mut message, metadata, &self.0.settings)
-            && O::FACTS.class != operation::Class::Unsafe;
+        let mut violations = Violations::default();
+        let token = token::choose::<O>(&mut message, metadata, &self.0.settings, &mut violations);
+        let safe = token == Token::Lasting && O::FACTS.class != Class::Unsafe;
         let mut asked = Asked {
             facts: O::FACTS,
             resource: O::resource_name(&message),
             safe,
             attempts: 0,
         };
-        let violations = message.violations();
+        message.validate(&Path::Root, &mut violations);
         if !violations.is_empty() {
             return Err(self.refuse(&asked, Failure::Invalid(violations)));
         }
@@ -102,11 +113,11 @@ impl Facade {
         let work = async {
             let renewable = upstream
                 .credentials()
-                .map(|credentials| (credentials, input.clone()));
+                .map(|credentials| (credentials, credentials.kept(), input.clone()));
             let result = O::send(input, client).await.map_err(Failure::from_sdk);
             match (result, renewable) {
-                (Err(failure), Some((credentials, input))) if failure.is_expired_token() => {
-                    credentials.renew();
+                (Err(failure), Some((credentials, used, input))) if failure.is_expired_token() => {
+                    credentials.forget(used.as_ref());
                     O::send(input, client).await.map_err(Failure::from_sdk)
                 }
                 (result, _) => result,
@@ -115,7 +126,8 @@ impl Facade {
         let bounded = async {
             let result = match deadline {
                 None => work.await,
-                Some(deadline) => tokio::time::timeout_at(deadline.for_work(), work)
+                Some(deadline) => deadline
+                    .keep(work)
                     .await
                     .unwrap_or(Err(Failure::DeadlineExceeded)),
             };

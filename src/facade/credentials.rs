@@ -1,18 +1,23 @@
 //! AWS credentials that are kept until they expire, or until the upstream says they have.
 
 use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use aws_credential_types::{
     Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider, future},
+    provider::{
+        ProvideCredentials, Result, SharedCredentialsProvider, error::CredentialsError, future,
+    },
 };
+use aws_smithy_async::time::SharedTimeSource;
 
 /// Renew this long before the expiry, so that no signature is made with credentials that expire
 /// on the way.
 const EARLY: Duration = Duration::from_secs(60);
+/// How long the source may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One for each upstream, shared by its clients. Stands in for the SDK's identity cache, which
 /// cannot be told that credentials were refused.
@@ -22,39 +27,53 @@ pub(super) struct Renewable(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     source: SharedCredentialsProvider,
-    clock: aws_smithy_async::time::SharedTimeSource,
+    clock: SharedTimeSource,
     kept: Mutex<Option<Credentials>>,
+    /// Held while the source is asked: the calls that wait meanwhile need not ask again.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl Renewable {
-    pub(super) fn new(
-        source: SharedCredentialsProvider,
-        clock: aws_smithy_async::time::SharedTimeSource,
-    ) -> Self {
+    pub(super) fn new(source: SharedCredentialsProvider, clock: SharedTimeSource) -> Self {
         Self(Arc::new(Inner {
             source,
             clock,
-            kept: Mutex::new(None),
+            kept: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }))
     }
 
-    /// Forgets what is kept; the next call asks the source.
-    pub(super) fn renew(&self) {
-        *self.kept() = None;
+    /// What a call that begins now would sign with, unless the source must be asked first.
+    pub(super) fn kept(&self) -> Option<Credentials> {
+        let limit = self.0.clock.now() + EARLY;
+        let kept = self.lock().clone();
+        kept.filter(|kept| kept.expiry().is_none_or(|expiry| expiry > limit))
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Credentials>> {
-        self.0
-            .kept
-            .lock()
-            .expect("nothing panics while it holds the credentials")
+    /// Forgets the credentials that a call was refused with, unless another call has had them
+    /// renewed since.
+    pub(super) fn forget(&self, refused: Option<&Credentials>) {
+        let mut kept = self.lock();
+        if refused.is_none() || kept.as_ref() == refused {
+            *kept = None;
+        }
     }
 
-    fn fresh(&self) -> Option<Credentials> {
-        let limit: SystemTime = self.0.clock.now() + EARLY;
-        self.kept()
-            .clone()
-            .filter(|kept| kept.expiry().is_none_or(|expiry| expiry > limit))
+    async fn renewed(&self) -> Result {
+        let _asking = self.0.asking.lock().await;
+        if let Some(kept) = self.kept() {
+            return Ok(kept);
+        }
+        let credentials = tokio::time::timeout(PATIENCE, self.0.source.provide_credentials())
+            .await
+            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(PATIENCE)))?;
+        *self.lock() = Some(credentials.clone());
+        Ok(credentials)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Credentials>> {
+        let kept = self.0.kept.lock();
+        kept.expect("nothing panics while it holds the credentials")
     }
 }
 
@@ -63,13 +82,9 @@ impl ProvideCredentials for Renewable {
     where
         Self: 'a,
     {
-        if let Some(kept) = self.fresh() {
-            return future::ProvideCredentials::ready(Ok(kept));
+        match self.kept() {
+            Some(kept) => future::ProvideCredentials::ready(Ok(kept)),
+            None => future::ProvideCredentials::new(self.renewed()),
         }
-        future::ProvideCredentials::new(async {
-            let credentials = self.0.source.provide_credentials().await?;
-            *self.kept() = Some(credentials.clone());
-            Ok(credentials)
-        })
     }
 }

@@ -18,8 +18,14 @@ impl Deadline {
         self.0.saturating_duration_since(now)
     }
 
-    /// When the work must have ended for the answer to arrive in time.
-    pub(super) fn for_work(self) -> Instant {
-        self.0.checked_sub(Self::RETURN).unwrap_or(self.0)
+    /// Does the work, if it ends early enough for the answer to arrive in time. When that is
+    /// impossible already, the work is not begun.
+    pub(super) async fn keep<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        let end = self.0.checked_sub(Self::RETURN).unwrap_or(self.0);
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(end) => None,
+            done = work => Some(done),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with an SDK call, told apart by code, HTTP status and transport phase.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_proton::{
@@ -10,7 +10,6 @@ use aws_sdk_proton::{
 use aws_sdk_sts::operation::{
     assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
 };
-
 use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use super::upstream::ResponseTooLarge;
@@ -42,6 +41,8 @@ pub(super) enum Failure {
     /// The SDK refused to send the request.
     NotSendable,
     Credentials(NoCredentials),
+    /// What a wait was for cannot come about any more; the resource says why.
+    WaitedInVain(String),
 }
 
 /// An HTTP answer without what it said.
@@ -84,7 +85,7 @@ impl Failure {
     where
         E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        if find::<ResponseTooLarge>(&error).is_some() {
+        if is_too_large(&error) {
             return Self::TooLarge;
         }
         if let Some(reason) = no_credentials(&error) {
@@ -97,7 +98,7 @@ impl Failure {
             SdkError::ServiceError(failure) => {
                 let answered = Answered::from(failure.raw());
                 let meta = failure.err().meta();
-                match meta.code() {
+                match meta.code().filter(|name| !name.is_empty()) {
                     Some(name) => Self::Said(Said {
                         code: Code::from_name(name),
                         name: name.to_owned(),
@@ -150,6 +151,10 @@ impl From<&HttpResponse> for Answered {
     }
 }
 
+pub(super) fn is_too_large(error: &(dyn StdError + 'static)) -> bool {
+    find::<ResponseTooLarge>(error).is_some()
+}
+
 /// Whether the connector failed before it had a connection. Its own kind does not tell.
 pub(super) fn never_left(error: &ConnectorError) -> bool {
     find::<hyper_util::client::legacy::Error>(error)
@@ -181,8 +186,29 @@ fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// An error code without the namespace before `#` and the address after `:`.
-pub(super) fn short_name(code: &str) -> &str {
-    let code = code.rsplit_once('#').map_or(code, |(_, name)| name);
-    code.split_once(':').map_or(code, |(name, _)| name)
+/// The code of an answer whose type the SDK has not told us: read as the SDK reads it, from the
+/// header before the body, without the address after `:` and the namespace before `#`.
+pub(super) fn code(response: &HttpResponse) -> Option<Code> {
+    #[derive(serde::Deserialize)]
+    struct Body<'a> {
+        #[serde(borrow)]
+        code: Option<Cow<'a, str>>,
+        #[serde(borrow, rename = "__type")]
+        kind: Option<Cow<'a, str>>,
+    }
+    if response.status().is_success() {
+        return None;
+    }
+    let body = || serde_json::from_slice::<Body<'_>>(response.body().bytes()?).ok();
+    let name = match response.headers().get("x-amzn-errortype") {
+        Some(name) => Some(Cow::Borrowed(name)),
+        None => body().and_then(|body| body.code.or(body.kind)),
+    };
+    match name {
+        Some(name) => {
+            let name = name.split_once(':').map_or(&*name, |(name, _)| name);
+            Code::from_name(name.split_once('#').map_or(name, |(_, name)| name))
+        }
+        None => (response.status().as_u16() == 429).then_some(Code::Throttling),
+    }
 }

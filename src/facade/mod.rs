@@ -46,6 +46,9 @@ pub struct Settings {
     /// Whether `x-request-id` comes from a proxy that makes one for each logical call. Then it
     /// stands for a missing idempotency token.
     pub trust_request_id: bool,
+    /// How often a wait reads what it waits for. By default at the waiter's own pace, or ever
+    /// slower from a fast start where the control plane is in this process.
+    pub wait_poll: Option<Duration>,
 }
 
 /// The randomness that the facade needs, given from outside.
@@ -65,6 +68,15 @@ impl Facade {
             ambient,
         }))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 impl fmt::Debug for Facade {

@@ -43,7 +43,8 @@ impl Owner {
 /// Keeps the SDK from repeating what must not be repeated, or not by it.
 ///
 /// A throttled call is passed on at once, with the delay to keep: waiting here would take a whole
-/// service down to the SDK's back-off. A call that is not safe is only repeated if it never left.
+/// service down to the SDK's back-off. A call that is not safe is only repeated if it was not
+/// executed for sure. An answer that is too large will not be smaller the next time.
 #[derive(Debug)]
 pub(super) struct Restraint;
 
@@ -52,9 +53,18 @@ impl ClassifyRetry for Restraint {
         let Some(Err(error)) = context.output_or_error() else {
             return RetryAction::NoActionIndicated;
         };
+        let code = context.response().and_then(failure::code);
+        let not_executed = match code {
+            // The SDK repeats these when its clock was wrong, signed with the right one.
+            Some(code) => matches!(
+                code,
+                Code::AccessDenied | Code::BadCredentials | Code::ClockSkew
+            ),
+            None => error.as_connector_error().is_some_and(failure::never_left),
+        };
         let safe = UNDERWAY.try_with(|underway| underway.safe).unwrap_or(false);
-        let never_left = error.as_connector_error().is_some_and(failure::never_left);
-        match is_throttled(context) || !(safe || never_left) {
+        let pointless = code == Some(Code::Throttling) || failure::is_too_large(error);
+        match pointless || !(safe || not_executed) {
             true => RetryAction::RetryForbidden,
             false => RetryAction::NoActionIndicated,
         }
@@ -66,24 +76,5 @@ impl ClassifyRetry for Restraint {
 
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
-    }
-}
-
-fn is_throttled(context: &InterceptorContext) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        #[serde(rename = "__type")]
-        code: String,
-    }
-    let Some(response) = context.response() else {
-        return false;
-    };
-    let body = response
-        .body()
-        .bytes()
-        .and_then(|bytes| serde_json::from_slice::<Body>(bytes).ok());
-    match body {
-        Some(body) => Code::from_name(failure::short_name(&body.code)) == Some(Code::Throttling),
-        None => response.status().as_u16() == 429,
     }
 }

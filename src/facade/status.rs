@@ -67,10 +67,16 @@ enum Detail {
 const LATER: Duration = Duration::from_millis(200);
 /// The trailer by which client libraries are told when, or that they must not, repeat.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
-/// Clients may refuse trailers over 8 KiB, and proxies sooner. The message travels twice: in
-/// `grpc-message`, where it may be percent-encoded, and with the details in base64.
+/// Clients may refuse trailers over 8 KiB, and proxies sooner: all of them together stay below 4.
+/// The message travels twice, in `grpc-message`, where it may be percent-encoded, and beside the
+/// details, which are in base64. So each gives way to the other.
 const MESSAGE_LIMIT: usize = 1024;
-const DETAILS_LIMIT: usize = 1700;
+const MESSAGE_LIMIT_BESIDE_VIOLATIONS: usize = 320;
+const VIOLATIONS_LIMIT: usize = 1400;
+/// What else an upstream may fill a detail with.
+const DETAIL_LIMIT: usize = 200;
+/// A reason has at most 63 characters, underscores included.
+const REASON_LIMIT: usize = 40;
 
 impl Facade {
     /// The status for a failed call.
@@ -79,9 +85,10 @@ impl Facade {
         let answered = failure.answered();
         let retry_after = answered.and_then(|answered| answered.retry_after);
         let http_status = answered.map(|answered| answered.http_status);
-        let request_id = answered.and_then(|answered| answered.request_id.clone());
+        let request_id = answered.and_then(|answered| answered.request_id.as_deref());
+        let request_id = request_id.map(|id| cut(id, DETAIL_LIMIT));
         let aws_code = match &failure {
-            Failure::Said(said) => Some(said.name.clone()),
+            Failure::Said(said) => Some(cut(&said.name, DETAIL_LIMIT)),
             _ => None,
         };
         tracing::debug!(operation = asked.facts.name, ?failure, "a call failed");
@@ -102,7 +109,7 @@ impl Facade {
         facts.extend(aws_code.map(|code| ("aws_code".to_owned(), code)));
         facts.extend(http_status.map(|status| ("http_status".to_owned(), status.to_string())));
 
-        let message = cut(&verdict.message);
+        let message = cut(&verdict.message, verdict.detail.message_limit());
         let mut details = ErrorDetails::with_error_info(verdict.reason.as_ref(), domain, facts);
         details.set_request_info(request_id.unwrap_or_else(|| (ambient.request_id)()), "");
         if let Some(delay) = delay {
@@ -182,7 +189,10 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
         Failure::DeadlineExceeded => Verdict::new(
             Grpc::DeadlineExceeded,
             "DEADLINE_EXCEEDED",
-            Outcome::Unknown,
+            match asked.attempts {
+                0 => Outcome::NotExecuted,
+                _ => Outcome::Unknown,
+            },
             "the deadline passed before the upstream answered",
         ),
         Failure::Credentials(NoCredentials::Misconfigured) => not_executed(
@@ -201,6 +211,13 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
             "ROLE_REFUSED",
             "the role for the upstream may not be assumed",
         ),
+        Failure::WaitedInVain(message) => Verdict::new(
+            Grpc::FailedPrecondition,
+            "WAIT_FAILED",
+            Outcome::Rejected,
+            message,
+        )
+        .detail(Detail::Precondition("STATUS")),
     }
 }
 
@@ -208,7 +225,10 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
 fn judge_said(asked: &Asked, said: Said) -> Verdict {
     use Outcome::{NotExecuted, Rejected, Unknown};
     let reason = upper_snake(&said.name);
-    let message = said.message;
+    let message = match said.message.is_empty() {
+        true => format!("the upstream said {} and no more", said.name),
+        false => said.message,
+    };
     let Some(code) = said.code else {
         let grpc = if said.answered.http_status >= 500 {
             Grpc::Internal
@@ -400,8 +420,18 @@ impl Outcome {
 }
 
 impl Detail {
+    fn message_limit(&self) -> usize {
+        match self {
+            Self::BadRequest(violations) if !violations.is_empty() => {
+                MESSAGE_LIMIT_BESIDE_VIOLATIONS
+            }
+            _ => MESSAGE_LIMIT,
+        }
+    }
+
     fn add(self, details: &mut ErrorDetails, asked: &Asked, message: &str) {
         let kind = asked.facts.resource;
+        let message = cut(message, DETAIL_LIMIT);
         match self {
             Self::None => {}
             Self::BadRequest(violations) if violations.is_empty() => {
@@ -429,7 +459,7 @@ impl Detail {
 
 /// As many violations as the trailers have room for; the last one then tells how many more.
 fn fitting(violations: &Violations) -> Vec<FieldViolation> {
-    let mut room = DETAILS_LIMIT;
+    let mut room = VIOLATIONS_LIMIT;
     let mut list = Vec::new();
     for found in violations.iter() {
         let size = found.field.len() + found.message.len() + found.rule.len() + 8;
@@ -451,7 +481,7 @@ fn fitting(violations: &Violations) -> Vec<FieldViolation> {
 }
 
 /// Cuts a message so that it is short on the wire, where all but printable ASCII takes three bytes.
-fn cut(message: &str) -> String {
+fn cut(message: &str, limit: usize) -> String {
     let mut size = 0;
     let fits = |letter: &char| {
         size += if matches!(letter, ' '..='~') && *letter != '%' {
@@ -459,7 +489,7 @@ fn cut(message: &str) -> String {
         } else {
             3 * letter.len_utf8()
         };
-        size <= MESSAGE_LIMIT
+        size <= limit
     };
     message.chars().take_while(fits).collect()
 }
@@ -474,7 +504,11 @@ fn is_parameter_mismatch(message: &str) -> bool {
 fn upper_snake(name: &str) -> Cow<'static, str> {
     let mut out = String::new();
     let mut before = ' ';
-    for letter in name.chars().filter(char::is_ascii_alphanumeric) {
+    for letter in name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(REASON_LIMIT)
+    {
         if letter.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
             out.push('_');
         }

@@ -6,10 +6,9 @@
 use std::{pin::Pin, time::Duration};
 
 use futures_util::Stream;
-use tonic::{Request, Response, Status, metadata::MetadataMap};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 
-use super::{Facade, call::Call, deadline::Deadline};
+use super::{Facade, call::Call, deadline::Deadline, failure::Failure, status::Asked};
 use crate::api::{
     Operation, operation, pb, pb::proton_streaming_service_server::ProtonStreamingService,
 };
@@ -25,7 +24,7 @@ trait Paginated: Call<Request: Clone> {
 
 /// A wait for a status.
 trait Wait: Send + Sync + 'static {
-    type Reads: Call<Request: Clone, Response: Clone>;
+    type Reads: Call<Request: Clone>;
     const SUCCEEDS_WHEN_GONE: bool;
     /// How long to wait before reading again.
     const POLL: Duration;
@@ -35,7 +34,6 @@ trait Wait: Send + Sync + 'static {
 }
 
 /// A status and what the resource says about it.
-#[derive(PartialEq)]
 struct State {
     status: i32,
     message: String,
@@ -73,6 +71,26 @@ impl<O: Call<Request: Clone>> Stub<O> {
             .await;
         answer.map(Response::into_inner).map_err(|status| *status)
     }
+
+    /// Sleeps, but not beyond the deadline.
+    async fn sleep(&self, time: Duration) -> Result<(), Status> {
+        let sleep = tokio::time::sleep(time);
+        let slept = match self.deadline {
+            None => return Ok(sleep.await),
+            Some(deadline) => deadline.keep(sleep).await,
+        };
+        slept.ok_or_else(|| self.refuse(Failure::DeadlineExceeded))
+    }
+
+    fn refuse(&self, failure: Failure) -> Status {
+        let asked = Asked {
+            facts: O::FACTS,
+            resource: O::resource_name(&self.message),
+            safe: true,
+            attempts: 0,
+        };
+        *self.facade.refuse(&asked, failure)
+    }
 }
 
 impl Facade {
@@ -87,7 +105,9 @@ impl Facade {
                 return Ok(None);
             };
             let page = stub.ask().await?;
-            let next = O::next_token(&page).cloned();
+            let next = O::next_token(&page)
+                .filter(|token| !token.is_empty())
+                .cloned();
             Ok(Some((
                 page,
                 next.map(|token| {
@@ -104,71 +124,93 @@ impl Facade {
         &self,
         request: Request<<W::Reads as Operation>::Request>,
     ) -> Result<Response<Responses<<W::Reads as Operation>::Response>>, Status> {
-        let stub = Stub::<W::Reads>::new(self, request);
-        let states = futures_util::stream::try_unfold(
-            (stub, Watched::Nothing),
-            |(stub, watched)| async move {
-                let mut last = match watched {
-                    Watched::Nothing => None,
-                    Watched::State(state) => Some(state),
-                    Watched::Failure(state) => return Err(failed::<W>(&state)),
-                    Watched::Success => return Ok(None),
-                };
-                loop {
-                    let response = match stub.ask().await {
-                        Err(status)
-                            if W::SUCCEEDS_WHEN_GONE && status.code() == tonic::Code::NotFound =>
-                        {
-                            return Ok(None);
-                        }
-                        answer => answer?,
-                    };
-                    let state = W::state(&response);
-                    if last.is_none() || last != state {
-                        let watched = match state {
-                            None => Watched::Nothing,
-                            Some(state) => match W::outcome(state.status) {
-                                Outcome::Wait => Watched::State(state),
-                                Outcome::Success => Watched::Success,
-                                Outcome::Failure => Watched::Failure(state),
-                            },
-                        };
-                        return Ok(Some((response, (stub, watched))));
-                    }
-                    last = state;
-                    tokio::time::sleep(W::POLL).await;
-                }
-            },
-        );
-        Ok(Response::new(Box::pin(states)))
+        let watch = Watch::<W> {
+            stub: Stub::new(self, request),
+            pace: self.pace(W::POLL),
+            seen: Seen::Nothing,
+        };
+        Ok(Response::new(Box::pin(futures_util::stream::try_unfold(
+            watch,
+            Watch::next,
+        ))))
+    }
+
+    /// The time between two reads: the first, and the longest that it grows to.
+    fn pace(&self, poll: Duration) -> (Duration, Duration) {
+        const NEAR: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
+        match self.0.settings.wait_poll {
+            Some(poll) => (poll, poll),
+            None if self.0.upstream.is_embedded() => NEAR,
+            None => (poll, poll),
+        }
     }
 }
 
-/// What a wait has seen last.
-enum Watched {
-    Nothing,
-    State(State),
-    Success,
-    Failure(State),
+/// A wait under way.
+struct Watch<W: Wait> {
+    stub: Stub<W::Reads>,
+    pace: (Duration, Duration),
+    seen: Seen,
 }
 
-/// The end of a wait for something that failed, in the resource's own words.
-fn failed<W: Wait>(state: &State) -> Status {
-    let operation = W::Reads::FACTS;
-    let message = match state.message.as_str() {
-        "" => "the resource reached a status that the wait cannot succeed from",
-        message => message,
-    };
-    let mut details = ErrorDetails::with_error_info(
-        "WAIT_FAILED",
-        "proton-grpc",
-        [
-            ("operation".to_owned(), operation.name.to_owned()),
-            ("outcome".to_owned(), "rejected".to_owned()),
-        ],
-    );
-    details.add_precondition_failure_violation("STATUS", operation.resource, message);
-    Status::with_error_details(tonic::Code::FailedPrecondition, message, details)
+/// What a wait has sent last.
+enum Seen {
+    Nothing,
+    /// The status, of a resource that may have none.
+    Status(Option<i32>),
+    Success,
+    /// A status that the wait cannot succeed from, in the resource's own words.
+    Failure(String),
+}
+
+type Step<W> = Option<(<<W as Wait>::Reads as Operation>::Response, Watch<W>)>;
+
+impl<W: Wait> Watch<W> {
+    async fn next(mut self) -> Result<Step<W>, Status> {
+        let known = match self.seen {
+            Seen::Nothing => None,
+            Seen::Status(status) => Some(status),
+            Seen::Success => return Ok(None),
+            Seen::Failure(message) => {
+                return Err(self.stub.refuse(Failure::WaitedInVain(message)));
+            }
+        };
+        // What was sent last has just been read.
+        let mut pause = known.is_some();
+        loop {
+            if pause {
+                let (pause, longest) = self.pace;
+                self.stub.sleep(pause).await?;
+                self.pace.0 = (pause * 2).min(longest);
+            }
+            let response = match self.stub.ask().await {
+                Err(gone) if W::SUCCEEDS_WHEN_GONE && gone.code() == Code::NotFound => {
+                    return Ok(None);
+                }
+                answer => answer?,
+            };
+            let state = W::state(&response);
+            let status = state.as_ref().map(|state| state.status);
+            if known != Some(status) {
+                self.seen = state.map_or(Seen::Status(None), Seen::of::<W>);
+                return Ok(Some((response, self)));
+            }
+            pause = true;
+        }
+    }
+}
+
+impl Seen {
+    fn of<W: Wait>(state: State) -> Self {
+        match W::outcome(state.status) {
+            Outcome::Wait => Self::Status(Some(state.status)),
+            Outcome::Success => Self::Success,
+            Outcome::Failure if state.message.is_empty() => {
+                Self::Failure("the resource reached a status that the wait fails at".to_owned())
+            }
+            Outcome::Failure => Self::Failure(state.message),
+        }
+    }
 }
 
 include!(concat!(env!("OUT_DIR"), "/streaming_service.rs"));

@@ -8,55 +8,61 @@ use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message;
 use tonic::metadata::MetadataMap;
 
-use super::Settings;
-use crate::api::Operation;
+use super::{Settings, hex};
+use crate::api::{
+    Operation,
+    validate::{Path, Violations},
+};
 
-/// Fills the request's token. Answers whether a repeat of the call will carry the same one.
+const KEY: &str = "idempotency-key";
+/// The longest token that Proton takes.
+const LONGEST: usize = 64;
+
+/// How long a call's token lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A repeat of the call carries the same one, or needs none.
+    Lasting,
+    /// It is new with every call.
+    Fleeting,
+}
+
+/// Fills the request's token. A key in the metadata that can be no token is added to `found`.
 pub(super) fn choose<O: Operation>(
     request: &mut O::Request,
     metadata: &MetadataMap,
     settings: &Settings,
-) -> bool {
-    let text = |key| {
-        metadata
-            .get(key)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
+    found: &mut Violations,
+) -> Token {
     if O::client_token(request).is_none_or(|token| token.is_some()) {
-        return true;
+        return Token::Lasting;
     }
-    let derived = || {
-        let logical_call = text("x-request-id").filter(|_| settings.trust_request_id)?;
-        Some(derive(
-            O::FACTS.name,
-            &logical_call,
-            &request.encode_to_vec(),
-        ))
-    };
-    let Some(chosen) = text("idempotency-key").or_else(derived) else {
-        return false;
+    let chosen = match metadata.get(KEY).map(|key| as_token(key.as_bytes())) {
+        Some(Some(key)) => key,
+        Some(None) => {
+            let rule = format!("must be 1 to {LONGEST} printable characters without spaces");
+            found.add(&Path::Root.field(KEY), "string.pattern", rule);
+            return Token::Fleeting;
+        }
+        None => match metadata.get("x-request-id") {
+            Some(id) if settings.trust_request_id => {
+                derive(O::FACTS.name, id.as_bytes(), &request.encode_to_vec())
+            }
+            _ => return Token::Fleeting,
+        },
     };
     if let Some(token) = O::client_token(request) {
         *token = Some(chosen);
     }
-    true
+    Token::Lasting
 }
 
-fn derive(operation: &str, logical_call: &str, request: &[u8]) -> String {
-    let hash = digest(
-        &SHA256,
-        &[
-            operation.as_bytes(),
-            b"\0",
-            logical_call.as_bytes(),
-            b"\0",
-            request,
-        ]
-        .concat(),
-    );
-    hash.as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn as_token(key: &[u8]) -> Option<String> {
+    let fits = (1..=LONGEST).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    fits.then(|| String::from_utf8_lossy(key).into_owned())
+}
+
+fn derive(operation: &str, logical_call: &[u8], request: &[u8]) -> String {
+    let parts = [operation.as_bytes(), b"\0", logical_call, b"\0", request];
+    hex(digest(&SHA256, &parts.concat()).as_ref())
 }

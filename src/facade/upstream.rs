@@ -18,6 +18,11 @@ use aws_sdk_proton::{
     error::{BoxError, ConnectorError},
 };
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::{
+    Builder as HttpBuilder, ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
 use aws_smithy_runtime_api::client::{
     http::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
@@ -27,11 +32,12 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{call::UNDERWAY, credentials::Renewable, retry::Restraint};
 
 /// The SDK has no limit of its own on what it reads.
-const RESPONSE_LIMIT: u64 = 8 << 20;
+const RESPONSE_LIMIT: usize = 8 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
@@ -49,6 +55,7 @@ pub struct Upstream {
     repeating: Client,
     single: Client,
     credentials: Option<Renewable>,
+    embedded: bool,
 }
 
 impl Upstream {
@@ -59,7 +66,10 @@ impl Upstream {
             .endpoint_url("http://embedded")
             .allow_no_auth()
             .http_client(Counted(SharedHttpClient::new(InProcess(endpoint))));
-        Self::build(config, None)
+        Self {
+            embedded: true,
+            ..Self::build(config, None)
+        }
     }
 
     /// An endpoint over HTTP, with what AWS's standard chain finds: profiles, environment, SSO,
@@ -88,10 +98,8 @@ impl Upstream {
                 .credentials_provider(credentials.clone())
                 .identity_cache(IdentityCache::no_cache());
         }
-        if let Some(http) = config.http_client() {
-            builder = builder.http_client(Counted(http));
-        }
-        Self::build(builder, credentials)
+        let http = config.http_client().unwrap_or_else(over_network);
+        Self::build(builder.http_client(Counted(http)), credentials)
     }
 
     fn build(builder: aws_sdk_proton::config::Builder, credentials: Option<Renewable>) -> Self {
@@ -110,6 +118,7 @@ impl Upstream {
             repeating: client(RetryConfig::standard()),
             single: client(RetryConfig::disabled()),
             credentials,
+            embedded: false,
         }
     }
 
@@ -140,6 +149,10 @@ impl Upstream {
         }
     }
 
+    pub(super) fn is_embedded(&self) -> bool {
+        self.embedded
+    }
+
     pub(super) fn credentials(&self) -> Option<&Renewable> {
         self.credentials.as_ref()
     }
@@ -151,6 +164,18 @@ impl fmt::Debug for Upstream {
             .field("signs", &self.credentials.is_some())
             .finish_non_exhaustive()
     }
+}
+
+/// The SDK's own HTTP client. It is named here because it is what [`Counted`] goes around.
+fn over_network() -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(|settings, parts| {
+        let mut connector =
+            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(parts.and_then(RuntimeComponents::sleep_impl));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
 }
 
 /// An answer that is larger than [`RESPONSE_LIMIT`].
@@ -185,24 +210,24 @@ impl HttpConnector for Counted<SharedHttpConnector> {
         // Outside a call (when warming up) there is nothing to count.
         let _ = UNDERWAY.try_with(|underway| underway.attempts.set(underway.attempts.get() + 1));
         let response = self.0.call(request);
-        HttpConnectorFuture::new(async move { response.await.map(bounded) })
+        HttpConnectorFuture::new(async move { bounded(response.await?) })
     }
 }
 
-fn bounded(response: HttpResponse) -> HttpResponse {
-    // A response that is there already, or says how long it is, needs no counting.
+fn bounded(response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     match response.body().content_length() {
-        Some(length) if length <= RESPONSE_LIMIT => response,
-        _ => response.map(|body| {
-            let limit = usize::try_from(RESPONSE_LIMIT).expect("8 MiB fit");
-            let body = http_body_util::Limited::new(body, limit);
-            SdkBody::from_body_1_x(http_body_util::BodyExt::map_err(body, |error| {
-                match error.downcast::<http_body_util::LengthLimitError>() {
+        // A response that says how long it is needs no counting.
+        Some(length) if length <= RESPONSE_LIMIT as u64 => Ok(response),
+        Some(_) => Err(ConnectorError::other(ResponseTooLarge.into(), None)),
+        None => Ok(response.map(|body| {
+            let body = Limited::new(body, RESPONSE_LIMIT).map_err(|error| {
+                match error.downcast::<LengthLimitError>() {
                     Ok(_) => BoxError::from(ResponseTooLarge),
                     Err(error) => error,
                 }
-            }))
-        }),
+            });
+            SdkBody::from_body_1_x(body)
+        })),
     }
 }
 
