@@ -130,6 +130,22 @@ pub(super) fn null_as_empty<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads a union. One without a member is for validation to refuse, as it is over gRPC.
+pub(super) fn read_union<'de, T: Default + DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let Some(mut members) = Option::<serde_json::Map<_, _>>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    members.retain(|_, member: &mut serde_json::Value| !member.is_null());
+    match members.is_empty() {
+        true => Ok(Some(T::default())),
+        false => T::deserialize(serde_json::Value::Object(members))
+            .map(Some)
+            .map_err(serde::de::Error::custom),
+    }
+}
+
 /// An enum's values as AWS-JSON writes them.
 pub(super) trait WireEnum: Sized + TryFrom<i32> {
     fn from_wire(text: &str) -> Option<Self>;

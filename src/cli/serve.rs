@@ -1,8 +1,7 @@
 //! `serve`: everything that runs, put together.
 
 use std::{
-    future::pending, io::Write, net::SocketAddr, pin::pin, sync::Arc, thread::JoinHandle,
-    time::Duration,
+    future::pending, io::Write, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -19,7 +18,10 @@ use crate::{
         Caller, ControlPlane, Limits, Parts, ambient, bundle::source::Source, reconcile,
         store::Store, wire,
     },
-    facade::{self, Facade, Upstream, upstream},
+    facade::{
+        self, Facade, Upstream,
+        upstream::{self, Remote},
+    },
     server::{Bound, Health, Server, Services, proton, reflection},
 };
 
@@ -46,31 +48,9 @@ impl Serving {
             .with_context(|| format!("cannot listen on {} for gRPC", settings.listen))?;
         let grpc = bound.address();
 
-        let (upstream, plane) = match &settings.upstream {
-            UpstreamSetting::Embedded => {
-                let plane = open(settings).await?;
-                let upstream =
-                    Upstream::embedded(Arc::new(Embedded(plane.clone())), &settings.region);
-                (
-                    upstream,
-                    Some(PlaneThread::start(plane, settings.aws_json).await?),
-                )
-            }
-            UpstreamSetting::Aws => {
-                tracing::warn!(
-                    "AWS ended Proton on 2026-10-07; its endpoint is gone: \
-                     --upstream embedded has a control plane that takes its place"
-                );
-                (Upstream::remote(None, &settings.region).await, None)
-            }
-            UpstreamSetting::Url(url) => (
-                Upstream::remote(Some(&url.to_string()), &settings.region).await,
-                None,
-            ),
-        };
-        upstream.warm().await;
-
-        let facade = Facade::new(upstream, facade_settings(settings), facade_ambient());
+        let (upstream, plane) = find(settings).await?;
+        let facade_settings = facade_settings(settings);
+        let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
         let reflection = if settings.reflection() {
             reflection::services()
         } else {
@@ -78,7 +58,7 @@ impl Serving {
         };
         let health = Health::default();
         let server = Server::start(bound, health.clone(), move || {
-            proton(facade.clone()).and(reflection.clone())
+            proton(facade()).and(reflection.clone())
         })?;
         health.set_serving(true);
 
@@ -105,12 +85,44 @@ impl Serving {
 
     /// Lets calls under way come to their end, unless `now` does first.
     pub async fn stop(self, wait: Duration, now: impl Future<Output = ()>) {
-        let mut now = pin!(now);
-        self.server.drain(wait, &mut now).await;
-        if let Some(plane) = self.plane {
-            plane.stop(now).await;
+        let orderly = async {
+            self.server.drain(wait).await;
+            if let Some(plane) = self.plane {
+                plane.stop().await;
+            }
+        };
+        tokio::select! {
+            () = orderly => {}
+            () = now => tracing::warn!("told to stop at once: calls in flight are lost"),
         }
     }
+}
+
+/// Makes the upstream of one thread.
+type MakeUpstream = Box<dyn Fn() -> Upstream + Send + Sync>;
+
+/// What the facade calls, warm, and the control plane if that is it.
+async fn find(settings: &Settings) -> Result<(MakeUpstream, Option<PlaneThread>)> {
+    let url = match &settings.upstream {
+        UpstreamSetting::Embedded => {
+            let plane = open(settings).await?;
+            let upstream = Upstream::embedded(Arc::new(Embedded(plane.clone())), &settings.region);
+            upstream.warm().await;
+            let thread = PlaneThread::start(plane, settings.aws_json).await?;
+            return Ok((Box::new(move || upstream.clone()), Some(thread)));
+        }
+        UpstreamSetting::Aws => {
+            tracing::warn!(
+                "AWS ended Proton on 2026-10-07 and its endpoint is gone: \
+                 --upstream embedded has a control plane that takes its place"
+            );
+            None
+        }
+        UpstreamSetting::Url(url) => Some(url.to_string()),
+    };
+    let remote = Remote::find(url.as_deref(), &settings.region).await;
+    remote.warm().await;
+    Ok((Box::new(move || remote.upstream()), None))
 }
 
 /// Opens the built-in control plane.
@@ -245,18 +257,15 @@ impl PlaneThread {
         })
     }
 
-    /// Ends in an orderly way, unless `now` comes first. Work that is under way is found again.
-    async fn stop(self, now: impl Future<Output = ()>) {
+    /// Ends in an orderly way. Work that is under way is handed back and found again.
+    async fn stop(self) {
         self.stop.send_replace(true);
-        tokio::select! {
-            _ = self.ended => {
-                if self.thread.join().is_err() {
-                    tracing::error!("the control plane's thread panicked");
-                }
-                self.plane.close().await;
-            }
-            () = now => {}
+        // An error means that the thread is gone already, by a panic.
+        let _ = self.ended.await;
+        if self.thread.join().is_err() {
+            tracing::error!("the control plane's thread panicked");
         }
+        self.plane.close().await;
     }
 }
 

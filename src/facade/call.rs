@@ -36,8 +36,8 @@ type SdkResult<O> = Result<<O as Call>::Output, SdkError<<O as Call>::Error, Htt
 
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));
 
-/// The header under which AWS names a request.
-const REQUEST_ID: &str = "x-amzn-requestid";
+/// The header under which AWS names a request; so do we, whether it succeeded or not.
+pub(super) const REQUEST_ID: &str = "x-amzn-requestid";
 
 tokio::task_local! {
     /// What the parts that the SDK calls back (the connector, the retry classifier) know of the

@@ -12,6 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use super::{
     Facade,
+    call::REQUEST_ID,
     failure::{Answered, Failure, NoCredentials, Said},
 };
 use crate::api::{Code, operation::Facts, validate::Violations};
@@ -111,12 +112,16 @@ impl Facade {
 
         let message = cut(&verdict.message, verdict.detail.message_limit());
         let mut details = ErrorDetails::with_error_info(verdict.reason.as_ref(), domain, facts);
-        details.set_request_info(request_id.unwrap_or_else(|| (ambient.request_id)()), "");
+        let request_id = request_id.unwrap_or_else(|| (ambient.request_id)());
+        details.set_request_info(request_id.as_str(), "");
         if let Some(delay) = delay {
             details.set_retry_info(Some(delay));
         }
         verdict.detail.add(&mut details, asked, &message);
         let mut metadata = MetadataMap::new();
+        if let Ok(id) = request_id.parse() {
+            metadata.insert(REQUEST_ID, id);
+        }
         let pushback = match verdict.repeat {
             Repeat::Unsaid => None,
             Repeat::Later => delay.map(|delay| delay.as_millis().to_string()),

@@ -76,7 +76,10 @@ impl<O: Call<Request: Clone>> Stub<O> {
     async fn sleep(&self, time: Duration) -> Result<(), Status> {
         let sleep = tokio::time::sleep(time);
         let slept = match self.deadline {
-            None => return Ok(sleep.await),
+            None => {
+                sleep.await;
+                Some(())
+            }
             Some(deadline) => deadline.keep(sleep).await,
         };
         slept.ok_or_else(|| self.refuse(Failure::DeadlineExceeded))

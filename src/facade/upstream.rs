@@ -1,4 +1,4 @@
-//! Where the calls go: one SDK client, built once, warm before the first call.
+//! Where the calls go: an SDK client a thread, built once, warm before the first call.
 //!
 //! The embedded control plane is reached through the same SDK with a connector that answers from
 //! memory, so that what is tested there is what runs against a remote endpoint.
@@ -72,34 +72,9 @@ impl Upstream {
         }
     }
 
-    /// An endpoint over HTTP, with what AWS's standard chain finds: profiles, environment, SSO,
-    /// instance metadata. Without a URL it is AWS's own.
-    pub async fn remote(url: Option<&str>, region: &str) -> Self {
-        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(region.to_owned()));
-        let loader = match url {
-            Some(url) => loader.endpoint_url(url),
-            None => loader,
-        };
-        Self::from_config(&loader.load().await)
-    }
-
     /// An endpoint as an SDK configuration names it.
     pub fn from_config(config: &SdkConfig) -> Self {
-        let clock = config
-            .time_source()
-            .unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new()));
-        let credentials = config
-            .credentials_provider()
-            .map(|source| Renewable::new(source, clock));
-        let mut builder = aws_sdk_proton::config::Builder::from(config);
-        if let Some(credentials) = &credentials {
-            builder = builder
-                .credentials_provider(credentials.clone())
-                .identity_cache(IdentityCache::no_cache());
-        }
-        let http = config.http_client().unwrap_or_else(over_network);
-        Self::build(builder.http_client(Counted(http)), credentials)
+        Remote::from_config(config.clone()).upstream()
     }
 
     fn build(builder: aws_sdk_proton::config::Builder, credentials: Option<Renewable>) -> Self {
@@ -122,23 +97,13 @@ impl Upstream {
         }
     }
 
-    /// Does now what the first call would otherwise wait for. A failure is not one of starting: it
-    /// is logged, and said again to those who call.
+    /// Does now what the first call would otherwise wait for.
     pub async fn warm(&self) {
-        if let Some(credentials) = &self.credentials {
-            if let Err(error) = credentials.provide_credentials().await {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "there are no credentials for the upstream yet"
-                );
-            }
-        } else {
-            #[allow(
-                deprecated,
-                reason = "AWS marks every operation of a service that it closed"
-            )]
-            let _ = self.single.get_account_settings().send().await;
-        }
+        #[allow(
+            deprecated,
+            reason = "AWS marks every operation of a service that it closed"
+        )]
+        let _ = self.single.get_account_settings().send().await;
     }
 
     pub(super) fn client(&self, repeats: bool) -> &Client {
@@ -155,6 +120,65 @@ impl Upstream {
 
     pub(super) fn credentials(&self) -> Option<&Renewable> {
         self.credentials.as_ref()
+    }
+}
+
+/// An endpoint over HTTP. Found once; each thread that calls it makes its own [`Upstream`], with
+/// connections of its own, so that no call waits for another thread. They share credentials.
+#[derive(Clone)]
+pub struct Remote {
+    config: SdkConfig,
+    credentials: Option<Renewable>,
+}
+
+impl Remote {
+    /// With what AWS's standard chain finds: profiles, environment, SSO, instance metadata.
+    /// Without a URL the endpoint is AWS's own.
+    pub async fn find(url: Option<&str>, region: &str) -> Self {
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region.to_owned()));
+        let loader = match url {
+            Some(url) => loader.endpoint_url(url),
+            None => loader,
+        };
+        Self::from_config(loader.load().await)
+    }
+
+    fn from_config(config: SdkConfig) -> Self {
+        let clock = config
+            .time_source()
+            .unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new()));
+        let credentials = config
+            .credentials_provider()
+            .map(|source| Renewable::new(source, clock));
+        Self {
+            config,
+            credentials,
+        }
+    }
+
+    /// Fetches the credentials that the first call would otherwise wait for. That there are none
+    /// yet is logged, and said again to those who call.
+    pub async fn warm(&self) {
+        if let Some(credentials) = &self.credentials
+            && let Err(error) = credentials.provide_credentials().await
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "there are no credentials for the upstream yet"
+            );
+        }
+    }
+
+    pub fn upstream(&self) -> Upstream {
+        let mut builder = aws_sdk_proton::config::Builder::from(&self.config);
+        if let Some(credentials) = &self.credentials {
+            builder = builder
+                .credentials_provider(credentials.clone())
+                .identity_cache(IdentityCache::no_cache());
+        }
+        let http = self.config.http_client().unwrap_or_else(over_network);
+        Upstream::build(builder.http_client(Counted(http)), self.credentials.clone())
     }
 }
 

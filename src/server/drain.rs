@@ -15,15 +15,8 @@ const CALLS: Duration = Duration::from_secs(25);
 const CONNECTIONS: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Ends the server. `now` cuts it short.
-    pub async fn drain(self, wait: Duration, now: impl Future<Output = ()>) {
-        tokio::select! {
-            () = self.steps(wait) => info!("drained"),
-            () = now => warn!("told to stop at once: calls in flight are lost"),
-        }
-    }
-
-    async fn steps(&self, wait: Duration) {
+    /// Ends the server. Dropping this cuts it short: calls in flight are lost then.
+    pub async fn drain(self, wait: Duration) {
         info!(?wait, "draining: health says not serving");
         self.health.set_serving(false);
         sleep(wait).await;
@@ -39,6 +32,7 @@ impl Server {
         if !self.all_end(CONNECTIONS, |life| &life.connections).await {
             warn!(after = ?CONNECTIONS, "draining: connections did not close in time");
         }
+        info!("drained");
     }
 
     fn each(&self, tell: impl Fn(&Life)) {

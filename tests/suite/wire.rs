@@ -167,6 +167,19 @@ async fn a_source_must_be_one_that_is_known() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_empty_is_invalid_and_not_unreadable() {
+    let stack = Stack::idle();
+    for source in ["{}", r#"{"s3":null}"#] {
+        let body = format!(r#"{{"templateName":"web","source":{source}}}"#);
+        let (_, name, message) = stack
+            .refusal(request("CreateEnvironmentTemplateVersion", body))
+            .await;
+        assert_eq!(name, "ValidationException");
+        assert!(message.contains("'source"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_panic_is_an_internal_failure_of_one_call() {
     let stack = Stack::within(Arc::new(Broken));
     let (status, name, _) = stack

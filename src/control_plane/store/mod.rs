@@ -53,7 +53,7 @@
 //! ```
 //! A record is read in microseconds, for which its reader's thread is blocked; only blobs, which take some ten milliseconds, are
 //! read on a thread for blocking work, and hold up other writes as long when written. One process owns the data directory
-//! (lock.rs). Statements stand in sql.rs, what only SQLite says in sqlite.rs.
+//! (lock.rs), so on opening it nobody holds a claim any more: what a process that died was at is due at once. Statements stand in sql.rs, what only SQLite says in sqlite.rs.
 
 mod apply;
 mod change;

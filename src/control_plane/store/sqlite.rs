@@ -19,6 +19,10 @@ pub(super) const CLAIM: &str = "
     WHERE id IN (SELECT id FROM work WHERE due_at <= $3 ORDER BY due_at, id LIMIT $4)
     RETURNING id, kind, subject_scope, subject_kind, subject_id, attempt, run_at, payload, fence";
 
+/// Whoever opens the database is alone with it, so nobody holds what is claimed: it is due again, and needs no lease to run out.
+const ABANDON_CLAIMS: &str = "
+    UPDATE work SET due_at = run_at, fence = fence + 1, worker = NULL WHERE worker IS NOT NULL";
+
 pub(super) const NEXT_REVISION: &str = "
     UPDATE revision SET n = n + 1 RETURNING n";
 
@@ -43,6 +47,7 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
         // What a savepoint may have to undo is kept in memory, not in a file beside: a third of the cost of a grouped change.
         .and_then(|()| conn.pragma_update(None, "temp_store", "MEMORY"))
         .and_then(|()| migrate(&conn, found))
+        .and_then(|()| conn.execute(ABANDON_CLAIMS, []))
         .map_err(failed)?;
     Ok(conn)
 }

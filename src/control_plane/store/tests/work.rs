@@ -56,6 +56,22 @@ async fn a_completed_item_is_gone_together_with_its_change() {
 }
 
 #[tokio::test]
+async fn what_a_process_held_when_it_ended_is_claimed_by_the_next_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    enqueue(&store, "prod", 0).await;
+    let former = claim(&store, 0).await.remove(0);
+    store.close().await;
+
+    let store = Store::open(dir.path()).unwrap();
+    let holder = claim(&store, 0).await.remove(0);
+    assert_eq!(holder.work.attempt, 2);
+    let late = store.commit(Change::new().complete(&former)).await;
+    assert!(matches!(late, Err(CommitError::LostClaim(_))));
+    store.commit(Change::new().complete(&holder)).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_expired_lease_is_claimed_again_and_the_former_holder_can_write_nothing() {
     let store = Scratch::new();
     enqueue(&store, "prod", 0).await;
