@@ -79,6 +79,12 @@ const DETAIL_LIMIT: usize = 200;
 /// A reason has at most 63 characters, underscores included.
 const REASON_LIMIT: usize = 40;
 
+/// Reason and message for an answer that is cut off, or no such JSON.
+const UNREADABLE: (&str, &str) = (
+    "UPSTREAM_RESPONSE_UNREADABLE",
+    "the upstream's answer could not be read",
+);
+
 impl Facade {
     /// The status for a failed call.
     pub(super) fn refuse(&self, asked: &Asked, failure: Failure) -> Box<Status> {
@@ -164,11 +170,7 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
             "REQUEST_NOT_SENDABLE",
             "the request could not be sent as it was built",
         ),
-        Failure::Unreadable(_) => class_rule(
-            asked,
-            "UPSTREAM_RESPONSE_UNREADABLE",
-            "the upstream's answer could not be read",
-        ),
+        Failure::Unreadable(_) => class_rule(asked, UNREADABLE.0, UNREADABLE.1),
         Failure::TooLarge => Verdict::new(
             Grpc::Internal,
             "UPSTREAM_RESPONSE_TOO_LARGE",
@@ -338,7 +340,8 @@ fn judge_answered(asked: &Asked, answered: &Answered) -> Verdict {
     let message = format!("the upstream answered HTTP {status} without saying why");
     let of = |code| Verdict::new(code, reason.clone(), Outcome::Unknown, message.clone());
     match status {
-        200..=299 | 408 | 502..=504 => class_rule(asked, reason, message),
+        200..=299 => class_rule(asked, UNREADABLE.0, UNREADABLE.1),
+        408 | 502..=504 => class_rule(asked, reason, message),
         // Never followed: a redirected POST would go where nobody configured it to.
         300..=399 => Verdict::new(
             Grpc::Internal,

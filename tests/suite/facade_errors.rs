@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
-    descriptors::{self, samples},
+    descriptors::{self, rules::Rules, samples},
     facade_world::{JITTER, OWN_ID, Reply, World, answer, error, message, no_retries},
 };
 
@@ -88,7 +88,7 @@ enum Row {
     TooLarge,
 }
 
-const WITH_TOKEN: [&str; 7] = [
+pub(crate) const WITH_TOKEN: [&str; 7] = [
     "CreateComponent",
     "CreateEnvironmentAccountConnection",
     "CreateEnvironmentTemplateVersion",
@@ -134,6 +134,21 @@ pub(crate) fn full(operation: &str) -> DynamicMessage {
 pub(crate) fn without_token(operation: &str) -> DynamicMessage {
     let mut request = full(operation);
     request.clear_field_by_name("client_token");
+    request
+}
+
+/// Only what must be there.
+pub(crate) fn minimal(operation: &str) -> DynamicMessage {
+    let mut request = full(operation);
+    for field in descriptors::request(operation).fields() {
+        let optional = match field.is_list() {
+            true => descriptors::is_optional_list(&field),
+            false => field.supports_presence() && !Rules::of(&field).is_set("required"),
+        };
+        if optional {
+            request.clear_field(&field);
+        }
+    }
     request
 }
 

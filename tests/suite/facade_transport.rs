@@ -137,12 +137,12 @@ async fn a_success_that_cannot_be_read_goes_by_the_class() {
             .call("GetService", full("GetService"))
             .await
             .unwrap_err();
-        let expected = as_told(Code::Unavailable, "UPSTREAM_HTTP_200", "unknown");
+        let expected = as_told(Code::Unavailable, "UPSTREAM_RESPONSE_UNREADABLE", "unknown");
         assert_eq!(told(&status), expected, "{body}");
         world.stub.answers(Reply::Answer(answer(200, body)));
     }
     world.stub.answers(Reply::Answer(answer(200, "<html>")));
-    expect(&world, "html", by_class("UPSTREAM_HTTP_200")).await;
+    expect(&world, "html", by_class("UPSTREAM_RESPONSE_UNREADABLE")).await;
 }
 
 #[tokio::test]
