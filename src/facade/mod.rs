@@ -18,6 +18,7 @@ pub mod deadline;
 mod failure;
 mod retry;
 mod service;
+mod signer;
 mod status;
 mod streaming;
 mod token;

@@ -34,7 +34,12 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::{call::UNDERWAY, credentials::Renewable, retry::Restraint};
+use super::{
+    call::UNDERWAY,
+    credentials::Renewable,
+    retry::Restraint,
+    signer::{Signer, Skew},
+};
 
 /// The SDK has no limit of its own on what it reads.
 const RESPONSE_LIMIT: usize = 8 << 20;
@@ -65,7 +70,10 @@ impl Upstream {
             .region(Region::new(region.to_owned()))
             .endpoint_url("http://embedded")
             .allow_no_auth()
-            .http_client(Counted(SharedHttpClient::new(InProcess(endpoint))));
+            .http_client(Watched {
+                http: SharedHttpClient::new(InProcess(endpoint)),
+                skew: None,
+            });
         Self {
             embedded: true,
             ..Self::build(config, None)
@@ -129,6 +137,7 @@ impl Upstream {
 pub struct Remote {
     config: SdkConfig,
     credentials: Option<Renewable>,
+    skew: Skew,
 }
 
 impl Remote {
@@ -150,10 +159,11 @@ impl Remote {
             .unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new()));
         let credentials = config
             .credentials_provider()
-            .map(|source| Renewable::new(source, clock));
+            .map(|source| Renewable::new(source, clock.clone()));
         Self {
             config,
             credentials,
+            skew: Skew::new(clock),
         }
     }
 
@@ -177,8 +187,14 @@ impl Remote {
                 .credentials_provider(credentials.clone())
                 .identity_cache(IdentityCache::no_cache());
         }
-        let http = self.config.http_client().unwrap_or_else(over_network);
-        Upstream::build(builder.http_client(Counted(http)), self.credentials.clone())
+        if let Some(region) = self.config.region() {
+            builder = builder.push_auth_scheme(Signer::new(region.as_ref(), self.skew.clone()));
+        }
+        let http = Watched {
+            http: self.config.http_client().unwrap_or_else(over_network),
+            skew: Some(self.skew.clone()),
+        };
+        Upstream::build(builder.http_client(http), self.credentials.clone())
     }
 }
 
@@ -190,7 +206,7 @@ impl fmt::Debug for Upstream {
     }
 }
 
-/// The SDK's own HTTP client. It is named here because it is what [`Counted`] goes around.
+/// The SDK's own HTTP client. It is named here because it is what [`Watched`] goes around.
 fn over_network() -> SharedHttpClient {
     HttpBuilder::new().build_with_connector_fn(|settings, parts| {
         let mut connector =
@@ -207,17 +223,23 @@ fn over_network() -> SharedHttpClient {
 #[error("the response is larger than {RESPONSE_LIMIT} bytes")]
 pub(super) struct ResponseTooLarge;
 
-/// Counts the attempts of each call, and bounds what it reads.
+/// Counts the attempts of each call, bounds what it reads, and sees what time it is elsewhere.
 #[derive(Clone, Debug)]
-struct Counted<T>(T);
+struct Watched<T> {
+    http: T,
+    skew: Option<Skew>,
+}
 
-impl<T: HttpClient> HttpClient for Counted<T> {
+impl<T: HttpClient> HttpClient for Watched<T> {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         parts: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(Counted(self.0.http_connector(settings, parts)))
+        SharedHttpConnector::new(Watched {
+            http: self.http.http_connector(settings, parts),
+            skew: self.skew.clone(),
+        })
     }
 
     fn validate_base_client_config(
@@ -225,16 +247,23 @@ impl<T: HttpClient> HttpClient for Counted<T> {
         parts: &aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder,
         config: &aws_smithy_types::config_bag::ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.validate_base_client_config(parts, config)
+        self.http.validate_base_client_config(parts, config)
     }
 }
 
-impl HttpConnector for Counted<SharedHttpConnector> {
+impl HttpConnector for Watched<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         // Outside a call (when warming up) there is nothing to count.
         let _ = UNDERWAY.try_with(|underway| underway.attempts.set(underway.attempts.get() + 1));
-        let response = self.0.call(request);
-        HttpConnectorFuture::new(async move { bounded(response.await?) })
+        let response = self.http.call(request);
+        let skew = self.skew.clone();
+        HttpConnectorFuture::new(async move {
+            let response = response.await?;
+            if let Some(skew) = skew {
+                skew.learn(&response);
+            }
+            bounded(response)
+        })
     }
 }
 

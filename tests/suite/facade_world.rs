@@ -58,7 +58,9 @@ pub(crate) const OWN_ID: &str = "made-up-id";
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) operation: String,
+    pub(crate) path: String,
     pub(crate) headers: http::HeaderMap,
+    pub(crate) bytes: Bytes,
     pub(crate) body: Json,
 }
 
@@ -153,8 +155,10 @@ impl Stub {
         let operation = target.strip_prefix("AwsProton20200720.").unwrap();
         self.seen.lock().unwrap().push(Seen {
             operation: operation.to_owned(),
+            path: head.uri.path().to_owned(),
             headers: head.headers.clone(),
             body: serde_json::from_slice(&body).unwrap(),
+            bytes: body,
         });
         self.arrived.notify_one();
         let queued = self.queue.lock().unwrap().pop_front();
@@ -264,9 +268,18 @@ impl World {
 
     /// The stub is behind loopback and the SDK's own HTTP client.
     pub(crate) async fn on_loopback(settings: Settings) -> Self {
+        Self::on_loopback_with(settings, "/", |sdk| sdk).await
+    }
+
+    /// The stub is below this path of an endpoint, and the SDK is configured otherwise.
+    pub(crate) async fn on_loopback_with(
+        settings: Settings,
+        path: &str,
+        change: impl FnOnce(SdkConfig) -> SdkConfig,
+    ) -> Self {
         let stub = Arc::new(Stub::default());
-        let sdk = sdk(&format!("http://{}", stub.listen().await));
-        Self::over(stub, Upstream::from_config(&sdk), settings)
+        let sdk = sdk(&format!("http://{}{path}", stub.listen().await));
+        Self::over(stub, Upstream::from_config(&change(sdk)), settings)
     }
 
     /// The stub hears nothing: calls go to this upstream.

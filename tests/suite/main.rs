@@ -13,6 +13,7 @@ mod facade_deadlines;
 mod facade_errors;
 mod facade_lossless;
 mod facade_retries;
+mod facade_signing;
 mod facade_streaming;
 mod facade_tokens;
 mod facade_transport;
