@@ -60,6 +60,7 @@ fn field_attribute(field: &Field) -> Option<String> {
                 "deserialize_with = \"{HELPERS}::enums::read_{form}::<{target}, _>\""
             ));
         }
+        Kind::Union(_) => parts.push(format!("deserialize_with = \"{HELPERS}::read_union\"")),
         Kind::Timestamp => parts.push(format!("serialize_with = \"{HELPERS}::timestamp::write\"")),
         _ if field.repeated && optional => {
             parts.push(format!("deserialize_with = \"{HELPERS}::null_as_empty\""));
