@@ -62,6 +62,13 @@ class Details:
 
     def violations(self) -> list[tuple[str, str]]:
         """Path and rule of every violation of the contract, which only the facade reports."""
-        if self.info is None or self.info.domain != FACADE_DOMAIN or self.bad_request is None:
-            return []
-        return sorted((violation.field, violation.reason) for violation in self.bad_request.field_violations)
+        return sorted((violation.field, violation.reason) for violation in self._broken_rules() if violation.field)
+
+    def unshown_violations(self) -> int:
+        """How many violations had no room among the details."""
+        more = (re.match(r"(\d+) more violations", violation.description) for violation in self._broken_rules())
+        return sum(int(match[1]) for match in more if match)
+
+    def _broken_rules(self):
+        spoke = self.info is not None and self.info.domain == FACADE_DOMAIN
+        return self.bad_request.field_violations if spoke and self.bad_request else []

@@ -1,25 +1,30 @@
 """The two wires into the same API: boto3 to the AWS-JSON endpoint and gRPC, with outcomes that compare."""
 
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import grpc
-from botocore.exceptions import ClientError
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
 
 import contract
 from expectations import SERVICE_DOMAIN, Details, status_of
-from model import OPERATIONS
+from model import OPERATIONS, PAGINATORS
 from server import Server
 
 CALL_SECONDS = 20
 
 
 class Outcome(NamedTuple):
-    """How a call ended. The message is None where the facade spoke for itself, in its own words."""
+    """How a call ended. Code and message are None where the facade spoke for itself, in its own words."""
 
     status: grpc.StatusCode
     answer: dict[str, Any] | None = None
     aws_code: str | None = None
     message: str | None = None
+
+
+class NoAnswer(Exception):
+    """The server said nothing about the call, which it may have executed."""
 
 
 class AwsJson:
@@ -37,8 +42,16 @@ class AwsJson:
             expected = 500 if code == "InternalServerException" else 400
             assert error.response["ResponseMetadata"]["HTTPStatusCode"] == expected
             return Outcome(status_of(code, operation), aws_code=code, message=message)
+        except BotoCoreError as error:
+            raise NoAnswer(f"{operation}: {error}") from error
         assert answer.pop("ResponseMetadata")["RequestId"]
         return Outcome(grpc.StatusCode.OK, contract.normalized(answer, OPERATIONS[operation]["output"]))
+
+    def entries(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The whole of a list, over all pages."""
+        for page in self.client.get_paginator(xform_name(operation)).paginate(**request):
+            del page["ResponseMetadata"]
+            yield from contract.normalized(page, OPERATIONS[operation]["output"])[PAGINATORS[operation]["result_key"]]
 
 
 class Grpc:
@@ -47,19 +60,28 @@ class Grpc:
     def __init__(self, server: Server):
         self.server = server
         self.stub = contract.stub_class(contract.SERVICE)(server.channel)
+        self.streams = contract.stub_class(contract.STREAMING_SERVICE)(server.channel)
 
     def call(self, operation: str, request: dict[str, Any]) -> Outcome:
         try:
             answer = getattr(self.stub, operation)(contract.request(operation, request), timeout=CALL_SECONDS)
         except grpc.RpcError as error:
             info = Details(error).info
-            assert info, f"{operation} failed without an ErrorInfo: {error}"
-            message = error.details() if info.domain == SERVICE_DOMAIN else None
-            return Outcome(error.code(), aws_code=info.metadata["aws_code"], message=message)
+            if info is None:
+                raise NoAnswer(f"{operation} failed without an ErrorInfo: {error}") from error
+            if info.domain != SERVICE_DOMAIN:
+                return Outcome(error.code())
+            return Outcome(error.code(), aws_code=info.metadata["aws_code"], message=error.details())
         return Outcome(grpc.StatusCode.OK, contract.to_aws(answer, OPERATIONS[operation]["output"]))
+
+    def entries(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The whole of a list, over all messages of its stream."""
+        asked = contract.request(operation, request, contract.STREAMING_SERVICE)
+        for page in getattr(self.streams, operation)(asked, timeout=CALL_SECONDS):
+            yield from contract.to_aws(page, OPERATIONS[operation]["output"])[PAGINATORS[operation]["result_key"]]
 
 
 def assert_same(over_aws_json: Outcome, over_grpc: Outcome, what: str) -> None:
-    if over_grpc.message is None:
-        over_aws_json = over_aws_json._replace(message=None)
+    if over_grpc.aws_code is None:
+        over_aws_json = over_aws_json._replace(aws_code=None, message=None)
     assert over_grpc == over_aws_json, what
