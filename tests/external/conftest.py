@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,7 @@ sys.dont_write_bytecode = True
 
 def pytest_configure() -> None:
     """Generates the stubs before any test module is imported: protovalidate and the test ids are built on them."""
-    directory = Path(__file__).parents[2] / "target" / "test-stubs"
-    directory.mkdir(parents=True, exist_ok=True)
-    contract.generate_stubs(directory)
+    contract.generate_stubs()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from model import SHAPES
 
 PROTO = Path(__file__).parents[2] / "proto"
+STUBS = Path(__file__).parents[2] / "target" / "test-stubs"
 SERVICE = "proton.v1.ProtonService"
 STREAMING_SERVICE = "proton.v1.ProtonStreamingService"
 
@@ -26,13 +27,14 @@ TIME = "<time>"
 TOKEN = "<token>"
 
 
-def generate_stubs(directory: Path) -> None:
+def generate_stubs() -> None:
     """Generates Python stubs for every file of the contract and makes them importable, protovalidate's rules included."""
+    STUBS.mkdir(parents=True, exist_ok=True)
     files = sorted(str(file.relative_to(PROTO)) for file in PROTO.rglob("*.proto"))
     own = [file for file in files if not file.startswith("google/")]
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={directory}"]
-    subprocess.run([*command, f"--grpc_python_out={directory}", *own], check=True)
-    sys.path.insert(0, str(directory))
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}", f"--python_out={STUBS}"]
+    subprocess.run([*command, f"--grpc_python_out={STUBS}", *own], check=True)
+    sys.path.insert(0, str(STUBS))
     for file in own:
         importlib.import_module(file.removesuffix(".proto").replace("/", ".") + "_pb2")
 

@@ -90,7 +90,8 @@ def packed(bundle: dict[str, str]) -> bytes:
 
 
 class Server:
-    """A server on free loopback ports with a data directory of its own, killed at the end of the `with` block."""
+    """A server on free loopback ports with a data directory of its own, killed at the end of the `with` block. Another one
+    on the same directory goes on from there."""
 
     def __init__(self, directory: Path, bundles: str | None = None, environment: dict[str, str] | None = None):
         self.directory = directory
@@ -100,7 +101,7 @@ class Server:
         arguments += ["--bundles", bundles or f"dir:{self.bundles}"]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PROTON_GRPC_"))}
         self.log = directory / "log"
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [BINARY, "serve", *arguments],
                 env={**inherited, **(environment or {})},
@@ -129,7 +130,7 @@ class Server:
                 if match := READY.match(line):
                     ready[match[1]] = match[2]
         except BaseException:
-            self._stop()
+            self.kill()
             raise
         self.grpc, self.aws_json = ready["grpc"], f"http://{ready['aws-json']}"
         self.channel = grpc.insecure_channel(self.grpc)
@@ -137,9 +138,9 @@ class Server:
 
     def __exit__(self, *_) -> None:
         self.channel.close()
-        self._stop()
+        self.kill()
 
-    def _stop(self) -> None:
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
