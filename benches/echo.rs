@@ -1,57 +1,39 @@
-//! A tonic server that returns what it is sent, under any method name: what gRPC itself costs.
+//! A tonic service that returns what it is sent, under any method name, on nothing but hyper: what
+//! gRPC itself costs.
 
-use std::{convert::Infallible, future::Future, pin::Pin, task::Poll};
+use std::{convert::Infallible, net::SocketAddr};
 
 use clap::Parser;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
-use tonic::{
-    Request, Response, Status, body::Body, server::NamedService, transport::Server,
-    transport::server::TcpIncoming,
-};
-use tower::{Service, service_fn};
+use tonic::{Request, Response, Status, body::Body, server::Grpc};
+use tonic_prost::ProstCodec;
 
 #[derive(Parser)]
 struct Args {
-    /// Cargo passes it to every bench target.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[arg(long)]
+    listen: SocketAddr,
 }
-
-#[derive(Clone)]
-struct Echo;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    Args::parse();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let listener = TcpListener::bind(Args::parse().listen).await?;
     println!("grpc listening on {}", listener.local_addr()?);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
-        .add_service(Echo)
-        .serve_with_incoming(incoming)
-        .await?;
-    Ok(())
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service_fn(echo));
+        tokio::spawn(connection);
+    }
 }
 
-impl NamedService for Echo {
-    const NAME: &'static str = "proton.v1.ProtonService";
-}
-
-impl Service<http::Request<Body>> for Echo {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        // A message with one string, as GetEnvironmentTemplateRequest is.
-        let codec = tonic_prost::ProstCodec::<String, String>::default();
-        let same = service_fn(async |request: Request<String>| {
-            Ok::<_, Status>(Response::new(request.into_inner()))
-        });
-        Box::pin(async move { Ok(tonic::server::Grpc::new(codec).unary(same, request).await) })
-    }
+async fn echo(request: http::Request<Incoming>) -> Result<http::Response<Body>, Infallible> {
+    // A message with one string, as GetEnvironmentTemplateRequest is.
+    let codec = ProstCodec::<String, String>::default();
+    let same = tower::service_fn(async |request: Request<String>| {
+        Ok::<_, Status>(Response::new(request.into_inner()))
+    });
+    Ok(Grpc::new(codec).unary(same, request).await)
 }

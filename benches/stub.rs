@@ -1,7 +1,7 @@
 //! A Proton endpoint that costs next to nothing: it answers three operations with fixed bodies, so
 //! that what is measured is whoever asks. It neither checks signatures nor reads requests.
 
-use std::{cell::Cell, convert::Infallible, rc::Rc};
+use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -13,13 +13,12 @@ use tokio::{net::TcpListener, task::LocalSet};
 
 #[derive(Parser)]
 struct Args {
+    #[arg(long)]
+    listen: SocketAddr,
+
     /// Refuse every n-th call with ThrottlingException; 0 refuses none.
     #[arg(long, default_value_t = 0)]
     throttle_every: u64,
-
-    /// Cargo passes it to every bench target.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 struct Stub {
@@ -32,8 +31,9 @@ struct Stub {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let stub = Rc::new(Stub::new(Args::parse().throttle_every));
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let args = Args::parse();
+    let stub = Rc::new(Stub::new(args.throttle_every));
+    let listener = TcpListener::bind(args.listen).await?;
     println!("listening on {}", listener.local_addr()?);
     let connections = LocalSet::new();
     connections
