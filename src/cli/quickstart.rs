@@ -251,7 +251,7 @@ fn next_steps(serving: &Serving, settings: &Settings) {
     ));
     if let Some(address) = serving.aws_json() {
         say(&format!(
-            "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION={} \\
+            "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION={} \\
     aws proton list-environment-templates --endpoint-url http://{address}",
             settings.region
         ));
