@@ -46,12 +46,12 @@ pub fn start(
         LogFormat::Text => lines.with_ansi(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // The filters stand beside the lines, not on them: then a span or event that is filtered out
+    // costs a look at a flag. The SDK and h2 make many in every call.
     registry()
-        .with(
-            lines
-                .with_filter(chosen)
-                .with_filter(filter_fn(may_be_logged)),
-        )
+        .with(chosen)
+        .with(filter_fn(may_be_logged))
+        .with(lines)
         .init();
     std::panic::set_hook(Box::new(|panic| error!(%panic, "panicked")));
     for (name, value) in variables.iter().filter(|(name, _)| is_detour(name)) {

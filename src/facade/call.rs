@@ -114,11 +114,13 @@ impl Facade {
             let renewable = upstream
                 .credentials()
                 .map(|credentials| (credentials, credentials.kept(), input.clone()));
-            let result = O::send(input, client).await.map_err(Failure::from_sdk);
+            // Boxed, because the SDK's futures are large and would be moved with all around them.
+            let send = |input| Box::pin(O::send(input, client));
+            let result = send(input).await.map_err(Failure::from_sdk);
             match (result, renewable) {
                 (Err(failure), Some((credentials, used, input))) if failure.is_expired_token() => {
                     credentials.forget(used.as_ref());
-                    O::send(input, client).await.map_err(Failure::from_sdk)
+                    send(input).await.map_err(Failure::from_sdk)
                 }
                 (result, _) => result,
             }

@@ -190,8 +190,10 @@ impl Remote {
         if let Some(region) = self.config.region() {
             builder = builder.push_auth_scheme(Signer::new(region.as_ref(), self.skew.clone()));
         }
+        let plain = (self.config.endpoint_url()).is_some_and(|url| url.starts_with("http://"));
+        let http = self.config.http_client();
         let http = Watched {
-            http: self.config.http_client().unwrap_or_else(over_network),
+            http: http.unwrap_or_else(|| over_network(plain)),
             skew: Some(self.skew.clone()),
         };
         Upstream::build(builder.http_client(http), self.credentials.clone())
@@ -207,14 +209,19 @@ impl fmt::Debug for Upstream {
 }
 
 /// The SDK's own HTTP client. It is named here because it is what [`Watched`] goes around.
-fn over_network() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|settings, parts| {
-        let mut connector =
-            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+fn over_network(plain: bool) -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(move |settings, parts| {
+        let mut connector = ConnectorBuilder::default();
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(parts.and_then(RuntimeComponents::sleep_impl));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        connector.build()
+        match plain {
+            // Spares the reading of the machine's root certificates, which are megabytes.
+            true => connector.build_http(),
+            false => connector
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .build(),
+        }
     })
 }
 

@@ -16,7 +16,8 @@ where
     if !violations.is_empty() {
         return Err(invalid(violations));
     }
-    Ok(aws_json::write(&handler(request).await?))
+    // Boxed, because all handlers' futures are one in `dispatch`, as large as the largest.
+    Ok(aws_json::write(&Box::pin(handler(request)).await?))
 }
 
 /// Says what the request breaks, by the names that members have in AWS-JSON.
