@@ -42,7 +42,8 @@ where
     let io = TokioIo::new(join(PREFACE.chain(reader), writer));
     let service = service_fn(move |request| {
         let stack = Arc::clone(&stack);
-        async move { Ok::<_, Infallible>(stack.answer(request).await) }
+        // Boxed, because hyper gives each call a task, and a task moves its future more than once.
+        Box::pin(async move { Ok::<_, Infallible>(stack.answer(request).await) })
     });
     let mut connection = pin!(http2().serve_connection(io, service));
     let ended = tokio::select! {
