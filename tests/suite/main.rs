@@ -24,6 +24,7 @@ mod operations;
 mod redaction;
 mod registration;
 mod sdk;
+mod service_config;
 mod service_template;
 mod stack;
 mod tags;
