@@ -37,6 +37,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use super::{
     call::UNDERWAY,
     credentials::Renewable,
+    lean::Lean,
     retry::Restraint,
     signer::{Signer, Skew},
 };
@@ -95,7 +96,8 @@ impl Upstream {
             .timeout_config(timeouts)
             // Deadlines do that.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .retry_classifier(Restraint);
+            .retry_classifier(Restraint)
+            .interceptor(Lean);
         let client = |retries| Client::from_conf(builder.clone().retry_config(retries).build());
         Self {
             repeating: client(RetryConfig::standard()),
