@@ -1,11 +1,7 @@
-//! What the SDK adds to every request for AWS's own statistics, left out.
-//!
-//! The user agent is built anew for each call, and each call looks through the environment for a
-//! Lambda function that it might be called from. We are none, and say who we are in a constant.
+//! What the SDK adds to every request for AWS's own statistics, left out: the user agent, which it
+//! builds anew for each call. We say who we are in a constant.
 
-use aws_runtime::{
-    recursion_detection::RecursionDetectionInterceptor, user_agent::UserAgentInterceptor,
-};
+use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_sdk_proton::{
     config::{
         ConfigBag, Intercept,
@@ -38,9 +34,6 @@ impl Intercept for Lean {
             .interceptor_state()
             .store_put(disable_interceptor::<UserAgentInterceptor>(
                 "it is constant",
-            ))
-            .store_put(disable_interceptor::<RecursionDetectionInterceptor>(
-                "this is no function",
             ));
         Ok(())
     }
