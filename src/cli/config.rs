@@ -59,6 +59,12 @@ pub struct Settings {
     #[arg(long, value_enum, value_name = "WHO", default_value = "facade")]
     pub retry_owner: RetryOwner,
 
+    /// Take x-request-id for the name of a logical call, which a proxy gives: it then stands for a
+    /// missing idempotency token
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub trust_request_id: bool,
+
     /// What to log: a level, or tracing directives such as `info,proton_grpc=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,

@@ -168,6 +168,7 @@ fn facade_settings(settings: &Settings) -> facade::Settings {
             RetryOwner::Mesh => facade::RetryOwner::Mesh,
             RetryOwner::Client => facade::RetryOwner::Client,
         },
+        trust_request_id: settings.trust_request_id,
         ..facade::Settings::default()
     }
 }
