@@ -3,6 +3,10 @@
 //! The same name works as a flag (`--data-dir`), as a variable (`PROTON_GRPC_DATA_DIR`) and in the
 //! file that `--config` names (`data-dir = "…"`). A flag beats the variable, the variable beats the
 //! file: the three are read as one command line on which the last one wins.
+//!
+//! A setting with many entries is given once an entry as a flag (`--account A=1 --account B=2`), and
+//! in the plural elsewhere: the variable has all of them (`PROTON_GRPC_ACCOUNTS=A=1,B=2`), the file
+//! a table (`[accounts]`). There the last one wins entry by entry.
 
 use std::{
     ffi::OsString,
@@ -13,14 +17,15 @@ use std::{
     time::Duration,
 };
 
-use clap::{Arg, Args, Command, FromArgMatches, error::ErrorKind};
+use clap::{Arg, ArgAction, Args, Command, FromArgMatches, error::ErrorKind};
 
 const PREFIX: &str = "PROTON_GRPC_";
 
 /// What `serve` and `quickstart` can be told.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Each setting is also read from the variable PROTON_GRPC_<NAME> and from the --config file."
+    after_help = "Each setting is also read from the variable PROTON_GRPC_<NAME> and from the --config file. \
+                  What may be given more than once is in the plural there: PROTON_GRPC_ACCOUNTS=A=1,B=2, [accounts]."
 )]
 pub struct Settings {
     /// A TOML file with any of these settings, named as here without the dashes in front
@@ -42,6 +47,11 @@ pub struct Settings {
     /// The account of the built-in control plane
     #[arg(long, value_name = "DIGITS", default_value = "000000000000", value_parser = account)]
     pub account_id: String,
+
+    /// Whose account calls are made for that are signed with this access key, instead of --account-id; may be
+    /// given more than once
+    #[arg(long = "account", value_name = "KEY_ID=DIGITS", value_parser = account_of_key, value_delimiter = ',')]
+    pub accounts: Vec<(String, String)>,
 
     /// Where AWS CLIs and SDKs reach the built-in control plane
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8787")]
@@ -154,21 +164,17 @@ impl Settings {
                 .about("Serve gRPC and AWS-JSON until told to stop")
                 .args_override_self(true),
         );
-        let names: Vec<String> = command
-            .get_arguments()
-            .filter_map(Arg::get_long)
-            .map(str::to_owned)
-            .collect();
+        let known: Vec<Setting> = command.get_arguments().filter_map(Setting::of).collect();
 
         let mut line = vec![OsString::from(command.get_name())];
-        for name in &names {
-            if let Some(value) = variable(&variable_of(name)) {
-                line.push(flag(name, value));
+        for setting in &known {
+            if let Some(value) = variable(&setting.variable()) {
+                line.push(setting.given(value));
             }
         }
         line.extend(given);
         if let Some(file) = Self::parse(&command, &line)?.config {
-            let settings = from_file(&file, &names)
+            let settings = from_file(&file, &known)
                 .map_err(|why| invalid(format!("{}: {why}", file.display())))?;
             line.splice(1..1, settings);
         }
@@ -220,41 +226,73 @@ impl Settings {
     }
 }
 
-/// The variable of a setting.
-fn variable_of(name: &str) -> String {
-    format!("{PREFIX}{}", name.to_uppercase().replace('-', "_"))
+/// A setting by its names.
+struct Setting {
+    flag: String,
+    /// In variables and the file.
+    name: String,
+    many: bool,
 }
 
-fn flag(name: &str, value: OsString) -> OsString {
-    let mut flag = OsString::from(format!("--{name}="));
-    flag.push(value);
-    flag
+impl Setting {
+    fn of(arg: &Arg) -> Option<Self> {
+        let flag = arg.get_long()?.to_owned();
+        let many = matches!(arg.get_action(), ArgAction::Append);
+        let name = if many {
+            format!("{flag}s")
+        } else {
+            flag.clone()
+        };
+        Some(Self { flag, name, many })
+    }
+
+    fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.to_uppercase().replace('-', "_"))
+    }
+
+    fn given(&self, value: OsString) -> OsString {
+        let mut flag = OsString::from(format!("--{}=", self.flag));
+        flag.push(value);
+        flag
+    }
 }
 
 /// The file's settings as flags.
-fn from_file(file: &Path, names: &[String]) -> Result<Vec<OsString>, String> {
+fn from_file(file: &Path, known: &[Setting]) -> Result<Vec<OsString>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let setting = |(name, value): (String, toml::Value)| {
-        if name == "config" || !names.contains(&name) {
-            return Err(format!("{name} is not a setting"));
-        }
-        let value = match value {
-            toml::Value::String(value) => value,
-            toml::Value::Integer(value) => value.to_string(),
-            toml::Value::Boolean(value) => value.to_string(),
-            other => {
-                return Err(format!(
-                    "{name} must be a string, a number or a boolean, not {}",
-                    other.type_str()
-                ));
+    let mut flags = Vec::new();
+    for (name, value) in table {
+        let setting = known.iter().find(|setting| setting.name == name);
+        let setting = setting
+            .filter(|_| name != "config")
+            .ok_or_else(|| format!("{name} is not a setting"))?;
+        match value {
+            toml::Value::Table(entries) if setting.many => {
+                for (key, value) in entries {
+                    let value = scalar(&format!("{name}.{key}"), value)?;
+                    flags.push(setting.given(format!("{key}={value}").into()));
+                }
             }
-        };
-        Ok(flag(&name, value.into()))
-    };
-    table.into_iter().map(setting).collect()
+            _ if setting.many => return Err(format!("{name} must be a table")),
+            value => flags.push(setting.given(scalar(&name, value)?.into())),
+        }
+    }
+    Ok(flags)
+}
+
+fn scalar(name: &str, value: toml::Value) -> Result<String, String> {
+    match value {
+        toml::Value::String(value) => Ok(value),
+        toml::Value::Integer(value) => Ok(value.to_string()),
+        toml::Value::Boolean(value) => Ok(value.to_string()),
+        other => Err(format!(
+            "{name} must be a string, a number or a boolean, not {}",
+            other.type_str()
+        )),
+    }
 }
 
 fn invalid(why: String) -> clap::Error {
@@ -311,6 +349,13 @@ fn account(text: &str) -> Result<String, String> {
     }
 }
 
+fn account_of_key(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((id, digits)) if !id.is_empty() => Ok((id.to_owned(), account(digits)?)),
+        _ => Err("not the id of an access key, = and an account".into()),
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse::<u16>()
         .map(|seconds| Duration::from_secs(seconds.into()))
@@ -318,7 +363,7 @@ fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{collections::BTreeMap, io::Write};
 
     use super::*;
 
@@ -367,6 +412,31 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_all_sources_add_up_and_the_last_of_each_wins() {
+        let (_file, config) = file("[accounts]\nA = '111111111111'\nB = '111111111111'\n");
+        let variables = [(
+            "PROTON_GRPC_ACCOUNTS",
+            "B=222222222222,C=222222222222,D=222222222222",
+        )];
+        let flags = [
+            config.as_str(),
+            "--account=C=333333333333",
+            "--account",
+            "D=444444444444",
+        ];
+        let accounts = read(&flags, &variables).unwrap().accounts;
+        let accounts: BTreeMap<_, _> = accounts.into_iter().collect();
+        let entry = |key: &str, digit: &str| (key.to_owned(), digit.repeat(12));
+        let expected = [
+            entry("A", "1"),
+            entry("B", "2"),
+            entry("C", "3"),
+            entry("D", "4"),
+        ];
+        assert_eq!(accounts, BTreeMap::from(expected));
+    }
+
+    #[test]
     fn the_file_may_be_named_by_a_variable() {
         let (file, _) = file("upstream = 'aws'");
         let settings = read(
@@ -384,6 +454,8 @@ mod tests {
             ("--upstream=ftp://x", "--upstream"),
             ("--aws-json=8787", "--aws-json"),
             ("--account-id=1234", "--account-id"),
+            ("--account=111111111111", "--account"),
+            ("--account=A=1", "--account"),
             ("--bundles=dir:", "--bundles"),
             ("--drain-wait=-1", "--drain-wait"),
             ("--workers=0", "--workers"),
@@ -402,6 +474,8 @@ mod tests {
             ("lsiten = ''", "lsiten is not a setting"),
             ("config = ''", "config is not a setting"),
             ("listen = []", "listen must be"),
+            ("account = 'A=111111111111'", "account is not a setting"),
+            ("accounts = 'A=111111111111'", "accounts must be a table"),
             ("listen =", ""),
         ] {
             let (_file, config) = file(text);

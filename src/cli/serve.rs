@@ -142,6 +142,7 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         bundles,
         ambient: Arc::new(ambient::System),
         caller: Caller::new(&settings.account_id, &settings.region),
+        accounts: settings.accounts.iter().cloned().collect(),
         limits: Limits::default(),
     }))
 }

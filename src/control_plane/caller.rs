@@ -26,6 +26,12 @@ impl Caller {
         &self.region
     }
 
+    /// On whose behalf a record is worked on: its owner's.
+    pub(super) fn owning(key: &Key) -> Self {
+        let (account, region) = (key.scope.split_once('/')).expect("scopes are made of callers");
+        Self::new(account, region)
+    }
+
     /// Where the store keeps what the caller owns.
     pub(super) fn scope(&self) -> String {
         format!("{}/{}", self.account, self.region)
@@ -72,6 +78,15 @@ mod tests {
         assert_eq!(
             arn("us-gov-west-1"),
             "arn:aws-us-gov:proton:us-gov-west-1:123456789012:environment/prod"
+        );
+    }
+
+    #[test]
+    fn a_record_leads_back_to_its_owner() {
+        let caller = Caller::new("123456789012", "us-east-1");
+        assert_eq!(
+            Caller::owning(&caller.key(Kind::Environment, "a/b")),
+            caller
         );
     }
 

@@ -37,6 +37,7 @@ mod template;
 mod template_version;
 mod version_numbers;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -59,8 +60,10 @@ pub struct Parts {
     /// Where template bundles come from.
     pub bundles: Source,
     pub ambient: Arc<dyn Ambient>,
-    /// On whose behalf calls are made.
+    /// On whose behalf calls are made that are signed with no key of `accounts`, or not at all.
     pub caller: Caller,
+    /// Whose account an access key is of, by its id.
+    pub accounts: BTreeMap<String, String>,
     pub limits: Limits,
 }
 
@@ -92,8 +95,13 @@ impl ControlPlane {
         self.ambient().now_ms()
     }
 
-    fn caller(&self) -> &Caller {
-        &self.parts.caller
+    /// Who signs with an access key. All callers are in the one Region that the control plane is.
+    fn caller(&self, access_key_id: Option<&str>) -> Caller {
+        let default = &self.parts.caller;
+        match access_key_id.and_then(|id| self.parts.accounts.get(id)) {
+            Some(account) => Caller::new(account, default.region()),
+            None => default.clone(),
+        }
     }
 
     fn limits(&self) -> &Limits {
@@ -104,7 +112,7 @@ impl ControlPlane {
 impl fmt::Debug for ControlPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ControlPlane")
-            .field("caller", self.caller())
+            .field("caller", &self.parts.caller)
             .finish_non_exhaustive()
     }
 }

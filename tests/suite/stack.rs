@@ -6,6 +6,7 @@
     reason = "AWS marks every operation of a service that it closed"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use aws_sdk_proton::client::Waiters as _;
 use aws_sdk_proton::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_proton::config::retry::RetryConfig;
 use aws_sdk_proton::config::{
-    AsyncSleep, BehaviorVersion, Region, RuntimeComponents, Sleep, StalledStreamProtectionConfig,
+    AsyncSleep, BehaviorVersion, Credentials, Region, RuntimeComponents, Sleep,
+    StalledStreamProtectionConfig,
 };
 use aws_sdk_proton::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_proton::types::{
@@ -35,6 +37,9 @@ use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile,
 use tempfile::TempDir;
 
 pub(crate) const ACCOUNT: &str = "123456789012";
+/// Another account, and the access key that its calls are signed with.
+pub(crate) const OTHER_ACCOUNT: &str = "210987654321";
+const OTHER_KEY: &str = "AKIDOTHER";
 pub(crate) const REGION: &str = "us-east-1";
 /// When tests begin.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -112,6 +117,13 @@ impl Stack {
 
     pub(crate) fn data_directory(&self) -> std::path::PathBuf {
         self.directory.path().join("data")
+    }
+
+    /// A client of the other account.
+    pub(crate) fn other(&self) -> Client {
+        let credentials = Credentials::new(OTHER_KEY, "secret", None, None, "test");
+        let config = config(&self.plane).credentials_provider(credentials);
+        Client::from_conf(config.build())
     }
 
     /// Puts a bundle where versions can be registered from.
@@ -273,6 +285,7 @@ fn plane(
         bundles,
         ambient,
         caller,
+        accounts: BTreeMap::from([(OTHER_KEY.to_owned(), OTHER_ACCOUNT.to_owned())]),
         limits,
     })
 }
@@ -379,16 +392,18 @@ fn upload(directory: &Path, key: &str, files: &[(&str, &str)]) {
 }
 
 fn client(plane: &ControlPlane) -> Client {
-    let config = aws_sdk_proton::Config::builder()
+    Client::from_conf(config(plane).allow_no_auth().build())
+}
+
+fn config(plane: &ControlPlane) -> aws_sdk_proton::config::Builder {
+    aws_sdk_proton::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))
         .endpoint_url("http://control-plane")
-        .allow_no_auth()
         .http_client(InProcess(plane.clone()))
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .sleep_impl(NoSleep);
-    Client::from_conf(config.build())
+        .sleep_impl(NoSleep)
 }
 
 /// Waiters take turns with the work that they wait for, instead of sleeping.

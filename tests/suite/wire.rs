@@ -1,5 +1,12 @@
-use std::sync::Arc;
+#![allow(
+    deprecated,
+    reason = "AWS marks every operation of a service that it closed"
+)]
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_proton::client::Waiters as _;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -10,7 +17,7 @@ use proton_grpc::control_plane::wire::{MAX_BODY, endpoint, handle};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::stack::Stack;
+use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, source};
 
 fn request(operation: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let request =
@@ -263,4 +270,50 @@ async fn the_endpoint_refuses_a_body_over_the_limit_while_it_arrives() {
         .unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert!(response.headers().contains_key("x-amzn-requestid"));
+}
+
+#[tokio::test]
+async fn the_access_key_decides_whose_resources_are_seen() {
+    let stack = Stack::idle();
+    let other = stack.other();
+    let create = other.create_environment_template().name("web");
+    let created = create.send().await.unwrap().environment_template.unwrap();
+    let theirs = arn("environment-template/web").replace(ACCOUNT, OTHER_ACCOUNT);
+    assert_eq!(created.arn, theirs);
+
+    let named = || json!({ "name": "web" }).to_string();
+    let ours = stack.refusal(request("GetEnvironmentTemplate", named()));
+    assert_eq!(ours.await.1, "ResourceNotFoundException");
+    let mut unknown_key = request("GetEnvironmentTemplate", named());
+    unknown_key.headers_mut().insert(
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=AKIDUNKNOWN/20250101/us-east-1/proton/aws4_request"
+            .parse()
+            .unwrap(),
+    );
+    assert_eq!(
+        stack.refusal(unknown_key).await.1,
+        "ResourceNotFoundException"
+    );
+}
+
+#[tokio::test]
+async fn work_is_done_on_behalf_of_the_account_that_asked_for_it() {
+    let stack = Stack::new();
+    let other = stack.other();
+    stack.upload("k", &environment_bundle(""));
+    other
+        .create_environment_template()
+        .name("web")
+        .send()
+        .await
+        .unwrap();
+    let create = other.create_environment_template_version();
+    let create = create.template_name("web").source(source("k"));
+    create.send().await.unwrap();
+    let waiter = other.wait_until_environment_template_version_registered();
+    let waiter = waiter.template_name("web");
+    let waiter = waiter.major_version("1").minor_version("0");
+    let end = waiter.wait(Duration::from_secs(60)).await;
+    assert!(end.unwrap().into_result().is_ok());
 }

@@ -5,13 +5,13 @@
 use bytes::Bytes;
 
 use super::attend::Setback;
-use crate::control_plane::ControlPlane;
 use crate::control_plane::bundle::source::FetchError;
 use crate::control_plane::bundle::{self, Problem, TemplateKind};
 use crate::control_plane::resource::Loaded;
 use crate::control_plane::store::{self, Change, Key, Kind, NewWork, Work};
 use crate::control_plane::template::{Template, Type};
 use crate::control_plane::template_version::{Status, Version, bundle_blob, schema_blob};
+use crate::control_plane::{Caller, ControlPlane};
 
 pub(super) const KIND: &str = "registration";
 
@@ -70,11 +70,7 @@ async fn load(plane: &ControlPlane, key: &Key) -> Result<Option<Registering>, st
         Kind::ServiceTemplateVersion => Type::Service,
         _ => Type::Environment,
     };
-    let template = Key::new(
-        key.scope.as_str(),
-        of.kind(),
-        version.value.template.as_str(),
-    );
+    let template = of.key(&Caller::owning(key), &version.value.template);
     match plane.store().get(&template).await? {
         Some(template) if version.value.status == Status::RegistrationInProgress => {
             Ok(Some(Registering {
@@ -97,17 +93,13 @@ async fn earlier_bundle(
         template,
         version,
     } = registering;
-    let number = version.value.number;
+    let (owner, number) = (Caller::owning(&version.key), version.value.number);
     for earlier in template
         .numbers
         .minors(number.major)
         .filter(|earlier| earlier.minor < number.minor)
     {
-        let key = Key::new(
-            version.key.scope.as_str(),
-            of.version_kind(),
-            format!("{}:{earlier}", template.name),
-        );
+        let key = of.version_key(&owner, &template.name, earlier);
         let Some(record) = plane.store().get(&key).await? else {
             continue;
         };
