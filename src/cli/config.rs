@@ -19,6 +19,8 @@ use std::{
 
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, error::ErrorKind};
 
+use crate::control_plane::Limits;
+
 const PREFIX: &str = "PROTON_GRPC_";
 
 /// What `serve` and `quickstart` can be told.
@@ -52,6 +54,10 @@ pub struct Settings {
     /// given more than once
     #[arg(long = "account", value_name = "KEY_ID=DIGITS", value_parser = account_of_key, value_delimiter = ',')]
     pub accounts: Vec<(String, String)>,
+
+    #[arg(long = "quota", value_name = "NAME=MOST", value_parser = quota, value_delimiter = ',')]
+    #[arg(help = quota_help())]
+    pub quotas: Vec<(&'static str, i64)>,
 
     /// Where AWS CLIs and SDKs reach the built-in control plane
     #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8787")]
@@ -218,6 +224,14 @@ impl Settings {
             .unwrap_or_else(|| Bundles::Directory(self.data_dir.join("bundles")))
     }
 
+    pub fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        for (name, most) in &self.quotas {
+            *limits.quota_mut(name).expect("quotas are read by name") = *most;
+        }
+        limits
+    }
+
     pub fn reflection(&self) -> bool {
         self.reflection
             .map_or(self.listen.ip().is_loopback(), |switch| {
@@ -356,6 +370,26 @@ fn account_of_key(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn quota(text: &str) -> Result<(&'static str, i64), String> {
+    let (name, most) = text
+        .split_once('=')
+        .ok_or("not the name of a quota, = and a number")?;
+    let known = Limits::QUOTAS.iter().find(|(known, _)| *known == name);
+    let (name, _) = known.ok_or_else(|| format!("{name} is not a quota"))?;
+    let most = most.parse::<u32>().map_err(|error| error.to_string())?;
+    Ok((name, most.into()))
+}
+
+fn quota_help() -> String {
+    let defaults = Limits::QUOTAS
+        .iter()
+        .map(|(name, most)| format!("{name}={most}"));
+    format!(
+        "How much the built-in control plane lets an account have; may be given more than once [defaults: {}]",
+        defaults.collect::<Vec<_>>().join(", ")
+    )
+}
+
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse::<u16>()
         .map(|seconds| Duration::from_secs(seconds.into()))
@@ -437,6 +471,18 @@ mod tests {
     }
 
     #[test]
+    fn a_quota_that_is_not_given_is_protons_own() {
+        let (_file, config) = file("[quotas]\nenvironments = 7\nservices = 7\n");
+        let settings = read(&[&config, "--quota=services=8"], &[]).unwrap();
+        let expected = Limits {
+            environments: 7,
+            services: 8,
+            ..Limits::default()
+        };
+        assert_eq!(settings.limits(), expected);
+    }
+
+    #[test]
     fn the_file_may_be_named_by_a_variable() {
         let (file, _) = file("upstream = 'aws'");
         let settings = read(
@@ -456,6 +502,9 @@ mod tests {
             ("--account-id=1234", "--account-id"),
             ("--account=111111111111", "--account"),
             ("--account=A=1", "--account"),
+            ("--quota=environments", "--quota"),
+            ("--quota=environments=-1", "--quota"),
+            ("--quota=households=1", "--quota"),
             ("--bundles=dir:", "--bundles"),
             ("--drain-wait=-1", "--drain-wait"),
             ("--workers=0", "--workers"),
@@ -476,6 +525,7 @@ mod tests {
             ("listen = []", "listen must be"),
             ("account = 'A=111111111111'", "account is not a setting"),
             ("accounts = 'A=111111111111'", "accounts must be a table"),
+            ("[quotas]\nservices = []", "quotas.services must be"),
             ("listen =", ""),
         ] {
             let (_file, config) = file(text);

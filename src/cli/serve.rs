@@ -15,8 +15,7 @@ use tokio::{
 use super::config::{AwsJson, Bundles, RetryOwner, Settings, Upstream as UpstreamSetting};
 use crate::{
     control_plane::{
-        Caller, ControlPlane, Limits, Parts, ambient, bundle::source::Source, reconcile,
-        store::Store, wire,
+        Caller, ControlPlane, Parts, ambient, bundle::source::Source, reconcile, store::Store, wire,
     },
     facade::{
         self, Facade, Upstream,
@@ -143,7 +142,7 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         ambient: Arc::new(ambient::System),
         caller: Caller::new(&settings.account_id, &settings.region),
         accounts: settings.accounts.iter().cloned().collect(),
-        limits: Limits::default(),
+        limits: settings.limits(),
     }))
 }
 
