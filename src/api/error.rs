@@ -35,6 +35,10 @@ impl Error {
         Self::new(Code::Conflict, message)
     }
 
+    pub fn access_denied(message: impl Into<String>) -> Self {
+        Self::new(Code::AccessDenied, message)
+    }
+
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(Code::ResourceNotFound, message)
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
-use super::store::{Change, Key, Kind, Put};
+use super::repository;
+use super::store::{Change, Expect, Key, Kind, Put};
 use super::{Caller, ControlPlane};
 use crate::api::{Error, pb};
 
@@ -11,6 +12,7 @@ use crate::api::{Error, pb};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Settings {
     pipeline_codebuild_role_arn: Option<String>,
+    pipeline_provisioning_repository: Option<repository::Branch>,
     pipeline_service_role_arn: Option<String>,
 }
 
@@ -29,7 +31,7 @@ pub(super) async fn get_account_settings(
         .transpose()?
         .unwrap_or_default();
     Ok(pb::GetAccountSettingsResponse {
-        account_settings: Some(view(settings)),
+        account_settings: Some(view(caller, settings)),
     })
 }
 
@@ -38,7 +40,16 @@ pub(super) async fn update_account_settings(
     caller: &Caller,
     request: pb::UpdateAccountSettingsRequest,
 ) -> Result<pb::UpdateAccountSettingsResponse, Error> {
-    check_repository(&request)?;
+    if request.pipeline_provisioning_repository.is_some()
+        && request.delete_pipeline_provisioning_repository == Some(true)
+    {
+        return Err(Error::validation(
+            "deletePipelineProvisioningRepository: a repository cannot be deleted and given at once",
+        ));
+    }
+    let given = (request.pipeline_provisioning_repository.as_ref())
+        .map(repository::Branch::of)
+        .transpose()?;
     let key = settings_key(caller);
     let mut attempts = Attempts::default();
     loop {
@@ -48,15 +59,22 @@ pub(super) async fn update_account_settings(
             .map(|record| record.read())
             .transpose()?
             .unwrap_or_default();
-        let next = merge(now, &request);
-        let put = match &record {
+        let next = merge(now, &request, given.as_ref());
+        let mut put = match &record {
             Some(record) => Put::update(record, &next),
             None => Put::create(key.clone(), &next),
         };
-        match plane.store().commit(Change::new().put(put)).await {
+        let mut change = Change::new();
+        if let Some(branch) = &next.pipeline_provisioning_repository {
+            let repository = &branch.repository;
+            repository.check_linked(plane, caller).await?;
+            put = put.indexed(repository::USED, repository.arn(caller));
+            change = change.expect(Expect::Present(repository.key(caller)));
+        }
+        match plane.store().commit(change.put(put)).await {
             Ok(_) => {
                 return Ok(pb::UpdateAccountSettingsResponse {
-                    account_settings: Some(view(next)),
+                    account_settings: Some(view(caller, next)),
                 });
             }
             Err(refusal) => attempts.again(refusal)?,
@@ -64,24 +82,17 @@ pub(super) async fn update_account_settings(
     }
 }
 
-/// A repository must be linked before pipelines can be provisioned from it.
-fn check_repository(request: &pb::UpdateAccountSettingsRequest) -> Result<(), Error> {
-    let Some(repository) = &request.pipeline_provisioning_repository else {
-        return Ok(());
+fn merge(
+    now: Settings,
+    request: &pb::UpdateAccountSettingsRequest,
+    given: Option<&repository::Branch>,
+) -> Settings {
+    let kept = match request.delete_pipeline_provisioning_repository {
+        Some(true) => None,
+        _ => now.pipeline_provisioning_repository,
     };
-    if request.delete_pipeline_provisioning_repository == Some(true) {
-        return Err(Error::validation(
-            "deletePipelineProvisioningRepository: a repository cannot be deleted and given at once",
-        ));
-    }
-    let name = &repository.name;
-    Err(Error::validation(format!(
-        "pipelineProvisioningRepository: repository {name:?} is not linked"
-    )))
-}
-
-fn merge(now: Settings, request: &pb::UpdateAccountSettingsRequest) -> Settings {
     Settings {
+        pipeline_provisioning_repository: given.cloned().or(kept),
         pipeline_codebuild_role_arn: merge_role(
             now.pipeline_codebuild_role_arn,
             &request.pipeline_codebuild_role_arn,
@@ -102,10 +113,11 @@ fn merge_role(now: Option<String>, asked: &Option<String>) -> Option<String> {
     }
 }
 
-fn view(settings: Settings) -> pb::AccountSettings {
+fn view(caller: &Caller, settings: Settings) -> pb::AccountSettings {
     pb::AccountSettings {
         pipeline_codebuild_role_arn: settings.pipeline_codebuild_role_arn,
-        pipeline_provisioning_repository: None,
+        pipeline_provisioning_repository: (settings.pipeline_provisioning_repository)
+            .map(|branch| branch.view(caller)),
         pipeline_service_role_arn: settings.pipeline_service_role_arn,
     }
 }

@@ -30,6 +30,7 @@ mod caller;
 mod environment_template;
 mod idempotency;
 mod pagination;
+mod repository;
 mod resource;
 mod service_template;
 mod tags;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::attempts::Attempts;
 use super::pagination::Page;
+use super::repository::Repository;
 use super::resource::{Envelope, Resource, Tags};
 use super::store::{Change, Key, Kind};
 use super::template::Template;
@@ -94,6 +95,7 @@ fn locate(caller: &Caller, arn: &str) -> Option<Key> {
         ("environment-template", true) => Kind::EnvironmentTemplateVersion,
         ("service-template", false) => Kind::ServiceTemplate,
         ("service-template", true) => Kind::ServiceTemplateVersion,
+        ("repository", _) => Kind::Repository,
         _ => return None,
     };
     Some(caller.key(kind, id))
@@ -114,6 +116,7 @@ async fn edit(
         Kind::EnvironmentTemplateVersion | Kind::ServiceTemplateVersion => {
             edit_record::<Version>(plane, &key, arn, change).await
         }
+        Kind::Repository => edit_record::<Repository>(plane, &key, arn, change).await,
         _ => Err(not_found(arn)),
     }
 }
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arn_leads_to_the_record_of_a_template_or_version() {
+    fn an_arn_leads_to_the_record() {
         let caller = Caller::new("1", "r");
         let found =
             |resource: &str| locate(&caller, &caller.arn(resource)).map(|key| (key.kind, key.id));
@@ -256,6 +259,10 @@ mod tests {
         assert_eq!(
             found("service-template/t:1.0"),
             Some((Kind::ServiceTemplateVersion, "t:1.0".to_owned()))
+        );
+        assert_eq!(
+            found("repository/github:me/infra"),
+            Some((Kind::Repository, "github:me/infra".to_owned()))
         );
         assert_eq!(found("nothing/t"), None);
     }

@@ -5,7 +5,7 @@
 
 use aws_sdk_proton::types::{AccountSettings, RepositoryBranchInput, RepositoryProvider};
 
-use super::stack::{Stack, code};
+use super::stack::{Stack, arn, code};
 
 const BUILDER: &str = "arn:aws:iam::123456789012:role/builder";
 const SERVICE: &str = "arn:aws:iam::123456789012:role/service";
@@ -92,6 +92,46 @@ async fn a_repository_must_be_linked() {
         .update_account_settings()
         .pipeline_provisioning_repository(repository());
     assert_eq!(code(update.send().await), "ValidationException");
+}
+
+#[tokio::test]
+async fn a_linked_repository_stays_until_it_is_taken_away() {
+    let stack = Stack::idle();
+    stack.link("me/repo").await;
+    let update = || stack.client.update_account_settings();
+    let set = update().pipeline_provisioning_repository(repository());
+    set.send().await.unwrap();
+    let role = update().pipeline_service_role_arn(SERVICE);
+    role.send().await.unwrap();
+    let shown = stack.settings().await.pipeline_provisioning_repository;
+    let shown = shown.unwrap();
+    assert_eq!(shown.arn, arn("repository/github:me/repo"));
+    assert_eq!(
+        (shown.name.as_str(), shown.branch.as_str()),
+        ("me/repo", "main")
+    );
+
+    let take = update().delete_pipeline_provisioning_repository(true);
+    take.send().await.unwrap();
+    let left = stack.settings().await;
+    assert_eq!(left.pipeline_provisioning_repository, None);
+    assert_eq!(left.pipeline_service_role_arn.as_deref(), Some(SERVICE));
+}
+
+#[tokio::test]
+async fn a_repository_in_the_settings_cannot_be_deleted() {
+    let stack = Stack::idle();
+    stack.link("me/repo").await;
+    let update = || stack.client.update_account_settings();
+    let set = update().pipeline_provisioning_repository(repository());
+    set.send().await.unwrap();
+    assert_eq!(
+        stack.unlink("me/repo").await.unwrap_err(),
+        "ConflictException"
+    );
+    let take = update().delete_pipeline_provisioning_repository(true);
+    take.send().await.unwrap();
+    stack.unlink("me/repo").await.unwrap();
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ mod house;
 mod operations;
 mod redaction;
 mod registration;
+mod repository;
 mod sdk;
 mod service_config;
 mod service_template;

@@ -3,7 +3,7 @@
 use super::dispatch::Proton;
 use crate::api::{Error, Operation, operation};
 use crate::control_plane::{
-    Caller, ControlPlane, account, environment_template, service_template, tags,
+    Caller, ControlPlane, account, environment_template, repository, service_template, tags,
 };
 
 macro_rules! operations {
@@ -39,6 +39,12 @@ operations! {
         list_environment_template_versions: ListEnvironmentTemplateVersions,
         update_environment_template_version: UpdateEnvironmentTemplateVersion,
         delete_environment_template_version: DeleteEnvironmentTemplateVersion,
+    }
+    repository {
+        create_repository: CreateRepository,
+        get_repository: GetRepository,
+        list_repositories: ListRepositories,
+        delete_repository: DeleteRepository,
     }
     service_template {
         create_service_template: CreateServiceTemplate,
