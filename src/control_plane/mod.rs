@@ -27,6 +27,7 @@ pub mod wire;
 mod account;
 mod attempts;
 mod caller;
+mod environment_account_connection;
 mod environment_template;
 mod idempotency;
 mod pagination;

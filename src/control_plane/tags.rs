@@ -7,6 +7,7 @@ use std::ops::Bound;
 use serde::Deserialize;
 
 use super::attempts::Attempts;
+use super::environment_account_connection::Connection;
 use super::pagination::Page;
 use super::repository::Repository;
 use super::resource::{Envelope, Resource, Tags};
@@ -96,6 +97,7 @@ fn locate(caller: &Caller, arn: &str) -> Option<Key> {
         ("service-template", false) => Kind::ServiceTemplate,
         ("service-template", true) => Kind::ServiceTemplateVersion,
         ("repository", _) => Kind::Repository,
+        ("environment-account-connection", _) => Kind::EnvironmentAccountConnection,
         _ => return None,
     };
     Some(caller.key(kind, id))
@@ -115,6 +117,9 @@ async fn edit(
         }
         Kind::EnvironmentTemplateVersion | Kind::ServiceTemplateVersion => {
             edit_record::<Version>(plane, &key, arn, change).await
+        }
+        Kind::EnvironmentAccountConnection => {
+            edit_record::<Connection>(plane, &key, arn, change).await
         }
         Kind::Repository => edit_record::<Repository>(plane, &key, arn, change).await,
         _ => Err(not_found(arn)),

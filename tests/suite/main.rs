@@ -8,6 +8,7 @@ mod account;
 mod contract;
 mod conversion;
 mod descriptors;
+mod environment_account_connection;
 mod environment_template;
 mod facade_deadlines;
 mod facade_errors;

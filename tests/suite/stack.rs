@@ -32,7 +32,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use proton_grpc::control_plane::ambient::{Ambient, Manual};
 use proton_grpc::control_plane::bundle::source::Source;
-use proton_grpc::control_plane::store::Store;
+use proton_grpc::control_plane::store::{Change, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
 use tempfile::TempDir;
 
@@ -68,6 +68,16 @@ impl Stack {
         let directory = tempfile::tempdir().unwrap();
         let bundles = Source::Directory(directory.path().join("bundles"));
         Self::open(directory, bundles, START_MS, limits)
+    }
+
+    /// A control plane that finds something in its store.
+    pub(crate) async fn finding(change: Change) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("data")).unwrap();
+        store.commit(change).await.unwrap();
+        store.close().await;
+        let bundles = Source::Directory(directory.path().join("bundles"));
+        Self::open(directory, bundles, START_MS, Limits::default())
     }
 
     pub(crate) fn with_bundles_from(bundles: Source) -> Self {

@@ -42,6 +42,7 @@ kinds! {
     Deployment = "deployment",
     Environment = "environment",
     EnvironmentAccountConnection = "environment_account_connection",
+    EnvironmentAccountConnectionRequest = "environment_account_connection_request",
     EnvironmentTemplate = "environment_template",
     EnvironmentTemplateVersion = "environment_template_version",
     Repository = "repository",

@@ -3,7 +3,8 @@
 use super::dispatch::Proton;
 use crate::api::{Error, Operation, operation};
 use crate::control_plane::{
-    Caller, ControlPlane, account, environment_template, repository, service_template, tags,
+    Caller, ControlPlane, account, environment_account_connection, environment_template,
+    repository, service_template, tags,
 };
 
 macro_rules! operations {
@@ -27,6 +28,15 @@ operations! {
         get_account_settings: GetAccountSettings,
         get_resources_summary: GetResourcesSummary,
         update_account_settings: UpdateAccountSettings,
+    }
+    environment_account_connection {
+        create_environment_account_connection: CreateEnvironmentAccountConnection,
+        get_environment_account_connection: GetEnvironmentAccountConnection,
+        list_environment_account_connections: ListEnvironmentAccountConnections,
+        update_environment_account_connection: UpdateEnvironmentAccountConnection,
+        delete_environment_account_connection: DeleteEnvironmentAccountConnection,
+        accept_environment_account_connection: AcceptEnvironmentAccountConnection,
+        reject_environment_account_connection: RejectEnvironmentAccountConnection,
     }
     environment_template {
         create_environment_template: CreateEnvironmentTemplate,
