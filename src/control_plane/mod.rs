@@ -32,10 +32,14 @@ mod environment_template;
 mod idempotency;
 mod pagination;
 mod repository;
+mod repository_sync;
 mod resource;
+mod service_sync;
 mod service_template;
+mod sync;
 mod tags;
 mod template;
+mod template_sync;
 mod template_version;
 mod version_numbers;
 
@@ -116,5 +120,30 @@ impl fmt::Debug for ControlPlane {
         f.debug_struct("ControlPlane")
             .field("caller", &self.parts.caller)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A control plane, as long as its directory.
+    pub(super) fn plane() -> (ControlPlane, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let plane = ControlPlane::new(Parts {
+            store: Store::open(directory.path()).unwrap(),
+            bundles: Source::Directory(PathBuf::new()),
+            ambient: Arc::new(ambient::Manual::starting_at(0)),
+            caller: caller(),
+            accounts: BTreeMap::new(),
+            limits: Limits::default(),
+        });
+        (plane, directory)
+    }
+
+    pub(super) fn caller() -> Caller {
+        Caller::new("123456789012", "us-east-1")
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Provider {
 
 impl Provider {
     /// In keys and ARNs.
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Github => "github",
             Self::GithubEnterprise => "github_enterprise",

@@ -10,7 +10,7 @@ use super::pagination::Page;
 use super::resource::{Envelope, Loaded, Resource, Tags};
 use super::store::{Change, CommitError, Expect, Key, Kind, Order, Put, Range};
 use super::version_numbers::{Number, Numbers};
-use super::{Caller, ControlPlane};
+use super::{Caller, ControlPlane, template_sync};
 use crate::api::Error;
 
 /// Which of the two. They have separate name spaces and one quota.
@@ -228,7 +228,7 @@ fn apply(template: &mut Template, edit: &Edit, now_ms: i64) {
     template.envelope.edit(now_ms);
 }
 
-/// Deletes a template without versions. Of one that is not there nothing is known, which is no error.
+/// Deletes a template that has no versions and is not synced. Of one that is not there nothing is known, which is no error.
 pub(super) async fn delete(
     plane: &ControlPlane,
     caller: &Caller,
@@ -236,6 +236,7 @@ pub(super) async fn delete(
     name: &str,
 ) -> Result<Option<Template>, Error> {
     let key = of.key(caller, name);
+    let sync = template_sync::synced(caller, of, name).config;
     let mut attempts = Attempts::default();
     loop {
         let Some(Loaded { rev, value, .. }) = plane.load::<Template>(&key).await? else {
@@ -247,12 +248,15 @@ pub(super) async fn delete(
                 of.named(name)
             )));
         }
-        match plane
-            .store()
-            .commit(Change::new().delete(key.clone(), rev))
-            .await
-        {
+        let change = Change::new()
+            .delete(key.clone(), rev)
+            .expect(Expect::Absent(sync.clone()));
+        match plane.store().commit(change).await {
             Ok(_) => return Ok(Some(value)),
+            Err(CommitError::Exists(_)) => {
+                let rule = format!("{} has a sync configuration", of.named(name));
+                return Err(Error::conflict(rule));
+            }
             Err(refusal) => attempts.again(refusal)?,
         }
     }

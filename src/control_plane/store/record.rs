@@ -46,13 +46,17 @@ kinds! {
     EnvironmentTemplate = "environment_template",
     EnvironmentTemplateVersion = "environment_template_version",
     Repository = "repository",
+    RepositorySyncStatus = "repository_sync_status",
     Service = "service",
     ServiceInstance = "service_instance",
     ServicePipeline = "service_pipeline",
+    ServiceSyncBlockers = "service_sync_blockers",
     ServiceSyncConfig = "service_sync_config",
+    ServiceSyncTargets = "service_sync_targets",
     ServiceTemplate = "service_template",
     ServiceTemplateVersion = "service_template_version",
     TemplateSyncConfig = "template_sync_config",
+    TemplateSyncTargets = "template_sync_targets",
 }
 
 /// Names a record. Keys order by scope, then kind, then id, bytewise.

@@ -4,7 +4,7 @@ use super::dispatch::Proton;
 use crate::api::{Error, Operation, operation};
 use crate::control_plane::{
     Caller, ControlPlane, account, environment_account_connection, environment_template,
-    repository, service_template, tags,
+    repository, repository_sync, service_sync, service_template, tags, template_sync,
 };
 
 macro_rules! operations {
@@ -56,6 +56,19 @@ operations! {
         list_repositories: ListRepositories,
         delete_repository: DeleteRepository,
     }
+    repository_sync {
+        get_repository_sync_status: GetRepositorySyncStatus,
+        list_repository_sync_definitions: ListRepositorySyncDefinitions,
+    }
+    service_sync {
+        create_service_sync_config: CreateServiceSyncConfig,
+        get_service_sync_config: GetServiceSyncConfig,
+        update_service_sync_config: UpdateServiceSyncConfig,
+        delete_service_sync_config: DeleteServiceSyncConfig,
+        get_service_instance_sync_status: GetServiceInstanceSyncStatus,
+        get_service_sync_blocker_summary: GetServiceSyncBlockerSummary,
+        update_service_sync_blocker: UpdateServiceSyncBlocker,
+    }
     service_template {
         create_service_template: CreateServiceTemplate,
         get_service_template: GetServiceTemplate,
@@ -72,5 +85,12 @@ operations! {
         list_tags_for_resource: ListTagsForResource,
         tag_resource: TagResource,
         untag_resource: UntagResource,
+    }
+    template_sync {
+        create_template_sync_config: CreateTemplateSyncConfig,
+        get_template_sync_config: GetTemplateSyncConfig,
+        update_template_sync_config: UpdateTemplateSyncConfig,
+        delete_template_sync_config: DeleteTemplateSyncConfig,
+        get_template_sync_status: GetTemplateSyncStatus,
     }
 }
