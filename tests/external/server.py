@@ -14,6 +14,8 @@ import boto3
 import grpc
 from botocore.config import Config
 
+from ids import Ids
+
 BINARY = Path(os.environ.get("PROTON_GRPC_BIN", Path(__file__).parents[2] / "target" / "debug" / "proton-grpc"))
 READY = re.compile(r"^(grpc|aws-json) listening on (127\.0\.0\.1:\d+)\s*$")
 START_SECONDS = 30
@@ -95,6 +97,7 @@ class Server:
 
     def __init__(self, directory: Path, bundles: str | None = None, environment: dict[str, str] | None = None):
         self.directory = directory
+        self.ids = Ids()
         self.bundles = directory / "bundles"
         self.bundles.mkdir(parents=True, exist_ok=True)
         arguments = ["--listen", "127.0.0.1:0", "--aws-json", "127.0.0.1:0", "--data-dir", str(directory / "data")]

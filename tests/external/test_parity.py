@@ -6,10 +6,11 @@ import grpc
 import pytest
 
 from families import PRESENT_OPERATIONS
+from ids import stand_in
 from model import Case, full, minimal, shape_of_input, violations
 from walk import draw
 from wires import AwsJson, Grpc, assert_same
-from world import ARN, COMPATIBLE, SERVICE_SOURCE, populate, put_bundles, registered, state
+from world import ARN, COMPATIBLE, CONNECTION, SERVICE_SOURCE, populate, put_bundles, registered, state
 
 # Requests of which each member is valid, but not with the others or with what there is.
 COMBINATIONS = {
@@ -22,6 +23,32 @@ COMBINATIONS = {
             },
         ),
         Case("removes a role that is not set", {"pipelineServiceRoleArn": ""}),
+        Case(
+            "sets a linked repository",
+            {"pipelineProvisioningRepository": {"branch": "main", "name": "a/b", "provider": "BITBUCKET"}},
+        ),
+    ],
+    "CreateRepository": [
+        Case("holds a space", {"name": "a/b c", "provider": "GITHUB", "connectionArn": CONNECTION}),
+        Case("links one that is linked", {"name": "a/b", "provider": "BITBUCKET", "connectionArn": CONNECTION}),
+    ],
+    "CreateTemplateSyncConfig": [
+        Case(
+            "syncs from an unknown repository",
+            {
+                "branch": "main",
+                "repositoryName": "un/known",
+                "repositoryProvider": "GITHUB",
+                "templateName": "a",
+                "templateType": "SERVICE",
+            },
+        ),
+    ],
+    "AcceptEnvironmentAccountConnection": [Case("accepts an unknown one", {"id": stand_in(99)})],
+    "DeleteEnvironmentAccountConnection": [Case("takes one that never was", {"id": stand_in(99)})],
+    "ListEnvironmentAccountConnections": [
+        Case("asks for other statuses", {"requestedBy": "MANAGEMENT_ACCOUNT", "statuses": ["REJECTED"]}),
+        Case("follows a foreign token", {"requestedBy": "MANAGEMENT_ACCOUNT", "nextToken": "Zm9yZWlnbg=="}),
     ],
     "CreateServiceTemplateVersion": [
         Case(

@@ -3,8 +3,9 @@
 import random
 from typing import Any
 
+from ids import stand_in
 from model import SHAPES, text
-from world import ARN
+from world import ACCOUNT, ARN
 
 POOLS = {
     "Arn": [
@@ -12,9 +13,14 @@ POOLS = {
         f"{ARN}:environment-template/a:1.0",
         f"{ARN}:service-template/a:1.0",
         f"{ARN}:environment/none",
+        f"{ARN}:repository/github:a/b",
+        f"{ARN}:environment-account-connection/{stand_in(0)}",
     ],
+    "AwsAccountId": [ACCOUNT, ACCOUNT, "111111111111"],
     "ClientToken": ["first", "second"],
     "Description": ["", "one", "two"],
+    "EnvironmentAccountConnectionId": [stand_in(0), stand_in(1), stand_in(2)],
+    "RepositoryProvider": ["GITHUB", "BITBUCKET"],
     "ResourceName": ["a", "b"],
     "RoleArnOrEmptyString": ["", "arn:aws:iam::000000000000:role/a"],
     "S3Bucket": ["bundles"],

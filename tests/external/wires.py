@@ -36,16 +36,17 @@ class AwsJson:
 
     def call(self, operation: str, request: dict[str, Any]) -> Outcome:
         try:
-            answer = self.client._make_api_call(operation, request)
+            answer = self.client._make_api_call(operation, self.server.ids.meant(request))
         except ClientError as error:
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             expected = 500 if code == "InternalServerException" else 400
             assert error.response["ResponseMetadata"]["HTTPStatusCode"] == expected
-            return Outcome(status_of(code, operation), aws_code=code, message=message)
+            return Outcome(status_of(code, operation), aws_code=code, message=self.server.ids.shown(message))
         except BotoCoreError as error:
             raise NoAnswer(f"{operation}: {error}") from error
         assert answer.pop("ResponseMetadata")["RequestId"]
-        return Outcome(grpc.StatusCode.OK, contract.normalized(answer, OPERATIONS[operation]["output"]))
+        answer = contract.normalized(answer, OPERATIONS[operation]["output"])
+        return Outcome(grpc.StatusCode.OK, self.server.ids.learned(answer))
 
     def entries(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The whole of a list, over all pages."""
@@ -64,15 +65,18 @@ class Grpc:
 
     def call(self, operation: str, request: dict[str, Any]) -> Outcome:
         try:
-            answer = getattr(self.stub, operation)(contract.request(operation, request), timeout=CALL_SECONDS)
+            asked = contract.request(operation, self.server.ids.meant(request))
+            answer = getattr(self.stub, operation)(asked, timeout=CALL_SECONDS)
         except grpc.RpcError as error:
             info = Details(error).info
             if info is None:
                 raise NoAnswer(f"{operation} failed without an ErrorInfo: {error}") from error
             if info.domain != SERVICE_DOMAIN:
                 return Outcome(error.code())
-            return Outcome(error.code(), aws_code=info.metadata["aws_code"], message=error.details())
-        return Outcome(grpc.StatusCode.OK, contract.to_aws(answer, OPERATIONS[operation]["output"]))
+            message = self.server.ids.shown(error.details())
+            return Outcome(error.code(), aws_code=info.metadata["aws_code"], message=message)
+        answer = contract.to_aws(answer, OPERATIONS[operation]["output"])
+        return Outcome(grpc.StatusCode.OK, self.server.ids.learned(answer))
 
     def entries(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The whole of a list, over all messages of its stream."""

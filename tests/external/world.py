@@ -8,7 +8,9 @@ import grpc
 from server import ENVIRONMENT_BUNDLE, SERVICE_BUNDLE, Server
 from wires import AwsJson, Grpc
 
-ARN = "arn:aws:proton:us-east-1:000000000000"
+ACCOUNT = "000000000000"
+ARN = f"arn:aws:proton:us-east-1:{ACCOUNT}"
+CONNECTION = f"arn:aws:codestar-connections:us-east-1:{ACCOUNT}:connection/a"
 ENVIRONMENT_SOURCE = {"s3": {"bucket": "bundles", "key": "environment.tar.gz"}}
 SERVICE_SOURCE = {"s3": {"bucket": "bundles", "key": "service.tar.gz"}}
 COMPATIBLE = [{"templateName": "a", "majorVersion": "1"}]
@@ -35,8 +37,11 @@ def must(wire: AwsJson | Grpc, operation: str, **request: Any) -> dict[str, Any]
 
 
 def populate(wire: AwsJson | Grpc) -> None:
-    """An environment and a service template `a`, each with versions 1.0 (published) and 1.1 (draft), and tags."""
+    """An environment and a service template `a`, each with versions 1.0 (published) and 1.1 (draft), and tags; a linked
+    repository, and a connection that the account asks itself to accept."""
     put_bundles(wire.server)
+    must(wire, "CreateRepository", name="a/b", provider="BITBUCKET", connectionArn=CONNECTION)
+    must(wire, "CreateEnvironmentAccountConnection", environmentName="populated", managementAccountId=ACCOUNT)
     for kind, extra in {
         "EnvironmentTemplate": {"source": ENVIRONMENT_SOURCE},
         "ServiceTemplate": {"source": SERVICE_SOURCE, "compatibleEnvironmentTemplates": COMPATIBLE},
@@ -73,11 +78,21 @@ def state(server: Server) -> dict[str, Any]:
 
     read("GetAccountSettings")
     read("GetResourcesSummary")
+    for repository in read("ListRepositories")["repositories"]:
+        read("GetRepository", name=repository["name"], provider=repository["provider"])
+        read("ListTagsForResource", resourceArn=repository["arn"])
+    for side in ("MANAGEMENT_ACCOUNT", "ENVIRONMENT_ACCOUNT"):
+        listed = read("ListEnvironmentAccountConnections", requestedBy=side)
+        for connection in listed["environmentAccountConnections"]:
+            read("GetEnvironmentAccountConnection", id=connection["id"])
+            read("ListTagsForResource", resourceArn=connection["arn"])
     for kind in KINDS:
         for template in read(f"List{kind}s")["templates"]:
             name = template["name"]
             read(f"Get{kind}", name=name)
             read("ListTagsForResource", resourceArn=template["arn"])
+            synced = {"templateName": name, "templateType": kind.removesuffix("Template").upper()}
+            seen[f"sync of {synced}"] = wire.call("GetTemplateSyncConfig", synced)
             for major in read(f"List{kind}Versions", templateName=name)["templateVersions"]:
                 minors = read(f"List{kind}Versions", templateName=name, majorVersion=major["majorVersion"])
                 for version in minors["templateVersions"]:
