@@ -21,6 +21,7 @@ pub mod ambient;
 pub mod bundle;
 mod limits;
 pub mod reconcile;
+pub mod spec;
 pub mod store;
 pub mod wire;
 

@@ -23,7 +23,7 @@ pub mod manifest;
 mod problem;
 pub mod schema;
 pub mod source;
-mod yaml;
+pub(super) mod yaml;
 
 #[cfg(test)]
 mod tests;

@@ -14,13 +14,13 @@ use super::problem::{Problem, quoted};
 
 /// A value and where it stands.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) line: u64,
-    pub(super) value: Value,
+pub(in crate::control_plane) struct Node {
+    pub(in crate::control_plane) line: u64,
+    pub(in crate::control_plane) value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(in crate::control_plane) enum Value {
     Null,
     /// `written` is the author's spelling: a version such as 1.20 is text to us, and a number only to YAML.
     Bool {
@@ -37,7 +37,7 @@ pub(super) enum Value {
 }
 
 /// Parses a file that holds one YAML document.
-pub(super) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
+pub(in crate::control_plane) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             // Parsing recurses, and in a debug build a level takes 40 KiB of stack.
@@ -47,12 +47,17 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
             max_events: 150_000,
             max_recorded_anchor_events: 50_000,
             max_recorded_anchor_bytes: 4 * 1024 * 1024,
+            // With what aliases repeat.
+            max_total_scalar_bytes: 4 * 1024 * 1024,
         },
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: 50_000,
             max_replay_stack_depth: 16,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
+        // 0755 is a mode, 012345678901 an account, 12_34 a name: as numbers they would lose what makes them so.
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
         // A tag such as !Ref would be dropped without a word.
         reject_unsupported_tags: true,
         // Without this a file fails that holds many lines of comments in a row.
@@ -94,10 +99,15 @@ impl Node {
         };
         let value = match raw.value {
             Raw::Null => Value::Null,
-            Raw::Bool(value) => Value::Bool {
-                value,
-                written: written().unwrap_or_else(|| value.to_string()),
-            },
+            Raw::Bool(value) => {
+                let written = written().unwrap_or_else(|| value.to_string());
+                // YAML 1.1 knows them as booleans, its readers do not.
+                if matches!(written.as_str(), "y" | "Y" | "n" | "N") {
+                    Value::String(written)
+                } else {
+                    Value::Bool { value, written }
+                }
+            }
             Raw::Number(value) => {
                 let written = written().unwrap_or_else(|| value.to_string());
                 Value::Number { value, written }
@@ -120,7 +130,7 @@ impl Node {
     }
 
     /// The value of a key, where a key without a value counts as absent.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(in crate::control_plane) fn get(&self, key: &str) -> Option<&Node> {
         let Value::Map(entries) = &self.value else {
             return None;
         };
@@ -131,35 +141,35 @@ impl Node {
             .filter(|node| !matches!(node.value, Value::Null))
     }
 
-    pub(super) fn as_map(&self) -> Option<&[(String, Node)]> {
+    pub(in crate::control_plane) fn as_map(&self) -> Option<&[(String, Node)]> {
         match &self.value {
             Value::Map(entries) => Some(entries),
             _ => None,
         }
     }
 
-    pub(super) fn as_list(&self) -> Option<&[Node]> {
+    pub(in crate::control_plane) fn as_list(&self) -> Option<&[Node]> {
         match &self.value {
             Value::List(items) => Some(items),
             _ => None,
         }
     }
 
-    pub(super) fn as_str(&self) -> Option<&str> {
+    pub(in crate::control_plane) fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn as_bool(&self) -> Option<bool> {
+    pub(in crate::control_plane) fn as_bool(&self) -> Option<bool> {
         match self.value {
             Value::Bool { value, .. } => Some(value),
             _ => None,
         }
     }
 
-    pub(super) fn as_number(&self) -> Option<&Number> {
+    pub(in crate::control_plane) fn as_number(&self) -> Option<&Number> {
         match &self.value {
             Value::Number { value, .. } => Some(value),
             _ => None,
@@ -167,7 +177,7 @@ impl Node {
     }
 
     /// A scalar as it is written, for places where `1.20` and `true` are meant as text.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(in crate::control_plane) fn as_text(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
             Value::Bool { written, .. } | Value::Number { written, .. } => Some(written),
@@ -175,7 +185,7 @@ impl Node {
         }
     }
 
-    pub(super) fn to_json(&self) -> serde_json::Value {
+    pub(in crate::control_plane) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool { value, .. } => (*value).into(),
@@ -190,7 +200,7 @@ impl Node {
     }
 
     /// What stands here, for messages that say what was expected instead.
-    pub(super) fn described(&self) -> String {
+    pub(in crate::control_plane) fn described(&self) -> String {
         match &self.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool { written, .. } => format!("the boolean {}", cut(written)),
@@ -325,6 +335,29 @@ mod tests {
             "what is quoted is text"
         );
         assert_eq!(tree.get("b").unwrap().as_bool(), Some(true));
+    }
+
+    #[test]
+    fn what_would_change_as_a_number_or_a_boolean_is_text() {
+        assert_eq!(
+            read("[0755, -012, 012345678901, 1_000, y, N, &a n, *a, 2012-10-17, 12:30]"),
+            serde_json::json!([
+                "0755",
+                "-012",
+                "012345678901",
+                "1_000",
+                "y",
+                "N",
+                "n",
+                "n",
+                "2012-10-17",
+                "12:30"
+            ])
+        );
+        assert_eq!(
+            read("[0, 0.5, -0.5, 0x1F, 1e3, yes, Off, !!bool y]"),
+            serde_json::json!([0, 0.5, -0.5, 31, 1000.0, true, false, "y"])
+        );
     }
 
     #[test]
