@@ -21,30 +21,23 @@ pub mod ambient;
 pub mod bundle;
 mod limits;
 pub mod reconcile;
-pub mod spec;
+pub mod render;
 pub mod store;
 pub mod wire;
 
 mod account;
 mod attempts;
 mod caller;
-mod environment_account_connection;
 mod environment_template;
 mod idempotency;
 mod pagination;
-mod repository;
-mod repository_sync;
 mod resource;
-mod service_sync;
 mod service_template;
-mod sync;
 mod tags;
 mod template;
-mod template_sync;
 mod template_version;
 mod version_numbers;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,10 +60,8 @@ pub struct Parts {
     /// Where template bundles come from.
     pub bundles: Source,
     pub ambient: Arc<dyn Ambient>,
-    /// On whose behalf calls are made that are signed with no key of `accounts`, or not at all.
+    /// On whose behalf calls are made.
     pub caller: Caller,
-    /// Whose account an access key is of, by its id.
-    pub accounts: BTreeMap<String, String>,
     pub limits: Limits,
 }
 
@@ -102,13 +93,8 @@ impl ControlPlane {
         self.ambient().now_ms()
     }
 
-    /// Who signs with an access key. All callers are in the one Region that the control plane is.
-    fn caller(&self, access_key_id: Option<&str>) -> Caller {
-        let default = &self.parts.caller;
-        match access_key_id.and_then(|id| self.parts.accounts.get(id)) {
-            Some(account) => Caller::new(account, default.region()),
-            None => default.clone(),
-        }
+    fn caller(&self) -> &Caller {
+        &self.parts.caller
     }
 
     fn limits(&self) -> &Limits {
@@ -119,32 +105,7 @@ impl ControlPlane {
 impl fmt::Debug for ControlPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ControlPlane")
-            .field("caller", &self.parts.caller)
+            .field("caller", self.caller())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-
-    /// A control plane, as long as its directory.
-    pub(super) fn plane() -> (ControlPlane, tempfile::TempDir) {
-        let directory = tempfile::tempdir().unwrap();
-        let plane = ControlPlane::new(Parts {
-            store: Store::open(directory.path()).unwrap(),
-            bundles: Source::Directory(PathBuf::new()),
-            ambient: Arc::new(ambient::Manual::starting_at(0)),
-            caller: caller(),
-            accounts: BTreeMap::new(),
-            limits: Limits::default(),
-        });
-        (plane, directory)
-    }
-
-    pub(super) fn caller() -> Caller {
-        Caller::new("123456789012", "us-east-1")
     }
 }

@@ -19,7 +19,7 @@ pub struct File {
 
 impl File {
     /// The contents as text, or a problem that names the file.
-    pub(super) fn as_text(&self, path: &str) -> Result<&str, Problem> {
+    pub(in crate::control_plane) fn as_text(&self, path: &str) -> Result<&str, Problem> {
         str::from_utf8(&self.contents)
             .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text))
             .map_err(|_| Problem::new(format!("{} is not UTF-8 text", quoted(path))))
@@ -105,6 +105,13 @@ impl Files {
             )));
         }
         Ok(self)
+    }
+}
+
+/// Files under paths that are clean already. Of two with one path the later stays.
+impl FromIterator<(String, File)> for Files {
+    fn from_iter<I: IntoIterator<Item = (String, File)>>(files: I) -> Self {
+        Self(files.into_iter().collect())
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(message: impl Into<String>) -> Self {
+    pub(in crate::control_plane) fn new(message: impl Into<String>) -> Self {
         let mut message = message.into();
         if let Some((cut, _)) = message.char_indices().nth(MAX_CHARS) {
             let keep = message[..cut]
