@@ -20,6 +20,7 @@
 pub mod ambient;
 pub mod bundle;
 mod limits;
+pub mod provision;
 pub mod reconcile;
 pub mod render;
 pub mod store;
