@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use super::render::{Method, Rendering};
 
+pub mod aws;
 pub mod local;
 mod stack_name;
 
