@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Body, Claimed, Index, Key, Kind, NewWork, Record, Work};
+use super::{Body, Claimed, CommitError, Error, Event, Index, Key, Kind, NewWork, Record, Work};
 
 /// Everything one commit does. The steps happen in the order of the module's text, whatever the order of the calls here.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub struct Change {
     pub(super) blobs: Vec<Blob>,
     pub(super) enqueued: Vec<NewWork>,
     pub(super) held: Vec<Held>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Change {
@@ -62,6 +63,12 @@ impl Change {
         self
     }
 
+    /// Tells others, once the change has happened. The events of a change keep their order.
+    pub fn emit(mut self, event: Event) -> Self {
+        self.events.push(event);
+        self
+    }
+
     /// The claimed item is done and disappears.
     pub fn complete(mut self, claimed: &Claimed) -> Self {
         self.held.push(Held::new(claimed, Step::Complete));
@@ -82,11 +89,42 @@ impl Change {
         self
     }
 
+    /// PostgreSQL stores no NUL, so no engine does. Bodies are JSON, which has none.
+    pub(super) fn check(&self) -> Result<(), CommitError> {
+        match self.texts().any(|text| text.contains('\0')) {
+            true => Err(Error::nul().into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The texts that it writes, but for bodies.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let puts = self.puts.iter().flat_map(|put| {
+            let parent = match &put.write {
+                Write::Create { parent } => parent.as_deref(),
+                Write::Update { .. } => None,
+            };
+            let values = put.indexes.iter().map(|(_, value)| value.as_str());
+            key(&put.key).into_iter().chain(parent).chain(values)
+        });
+        let work = self.enqueued.iter().flat_map(|work| {
+            let kind = std::iter::once(work.kind.as_str());
+            kind.chain(key(&work.subject))
+        });
+        let blobs = self.blobs.iter().map(|blob| blob.key.as_str());
+        let events = self.events.iter().map(|event| event.resource.as_str());
+        puts.chain(work).chain(blobs).chain(events)
+    }
+
     /// Whether somebody may sleep longer than this change allows.
     pub(super) fn schedules_work(&self) -> bool {
         let reschedules = |held: &Held| matches!(held.step, Step::Reschedule(_));
         !self.enqueued.is_empty() || self.held.iter().any(reschedules)
     }
+}
+
+fn key(key: &Key) -> [&str; 2] {
+    [&key.scope, &key.id]
 }
 
 /// What must hold for a change to happen. The first three speak of the state before it, the others of the state it leaves.

@@ -29,6 +29,10 @@ impl Error {
         Self::unavailable(io::Error::other("the store is closed"))
     }
 
+    pub(super) fn nul() -> Self {
+        Self::unavailable(io::Error::other("text with NUL cannot be stored"))
+    }
+
     pub(super) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Unavailable(Arc::new(cause))
     }
@@ -62,9 +66,11 @@ pub enum CommitError {
 pub enum OpenError {
     #[error("data directory {} is in use by process {pid}", dir.display())]
     InUse { dir: PathBuf, pid: String },
-    #[error("database {} has schema {found}, this program knows up to {known}: use a newer one", file.display())]
+    #[error(
+        "database {database} has schema {found}, this program knows up to {known}: use a newer one"
+    )]
     Newer {
-        file: PathBuf,
+        database: String,
         found: usize,
         known: usize,
     },
@@ -74,10 +80,10 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("cannot open database {}", file.display())]
+    #[error("cannot use database {database}")]
     Database {
-        file: PathBuf,
+        database: String,
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
     },
 }

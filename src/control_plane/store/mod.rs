@@ -6,14 +6,16 @@
 //! # What is kept
 //! A **record** is JSON text under a [`Key`]: scope (`<account>/<region>`), [`Kind`] and id. It may name a *parent*, the id it is
 //! counted under (a version's template), may carry *index entries* (found by [`Store::list_by`] in every scope), and may expire.
-//! A **blob** is bytes under a text key. A **work item** is something to do about a record, at some time.
+//! A **blob** is bytes under a text key. A **work item** is something to do about a record, at some time. An **event** is something
+//! to tell others. No text that names or finds any of these holds NUL, which PostgreSQL could not store: nothing is found under
+//! such a name, and a change that writes one is refused.
 //!
 //! # What is atomic
 //! A [`Change`] happens whole or not at all, and changes happen as if one after the other. Within one:
 //!
 //! 1. steps of claimed work (complete, reschedule, renew) fail unless the claim is still held;
 //! 2. `Absent`, `Present` and `Rev` are checked against the state before;
-//! 3. deletes, then puts, then blobs and new work are written, each in the order given;
+//! 3. deletes, then puts, then blobs, new work and events are written, each in the order given;
 //! 4. `NoChildren`, `Unreferenced` and `AtMost` are checked against the state after, so that a quota holds for a change of many
 //!    records and a parent may go together with its children.
 //!
@@ -39,32 +41,37 @@
 //! An item is enqueued in the change that makes it necessary. [`Store::claim`] leases what is due; an expired lease can be claimed
 //! by another worker, which raises the fence and makes every later step of the former holder fail with
 //! [`CommitError::LostClaim`]. So an item is done at least once, and its outcome recorded exactly once. Workers sleep until
-//! [`Store::next_run_at`] or [`Store::work_scheduled`], whichever is first.
+//! [`Store::next_run_at`] or [`Store::work_scheduled`], whichever is first. Times are those of the worker's clock: processes that
+//! share a database need clocks that agree to within a fraction of the lease.
+//!
+//! # Events
+//! An event is emitted by the change that makes it true, and stays until [`Store::delivered`] forgets it: it is delivered at least
+//! once. [`Store::events`] has them as they happened, so those of one resource are in order. One process delivers at a time: the
+//! one that [`Store::deliver`] lets, for as long as it says and until it says so again. A lease of its own rather than a work item,
+//! because delivering never completes, has no attempts to count and no outcome to record.
 //!
 //! # Crashes
 //! Acknowledged means on disk: a change that was answered with `Ok` survives `kill -9` and, as far as the disk keeps its word,
 //! power loss. A change whose caller went away, or that was answered with [`CommitError::Unavailable`], happened whole or not at
 //! all. There is nothing to repair when opening.
 //!
-//! # The SQLite engine
-//! ```text
-//!  reads  ── on the caller's thread, a pooled connection ──► proton.db (WAL)
-//!  writes ── queue ──► one thread, group commit (writer.rs) ──► proton.db, synchronous=FULL
-//! ```
-//! A record is read in microseconds, for which its reader's thread is blocked; only blobs, which take some ten milliseconds, are
-//! read on a thread for blocking work, and hold up other writes as long when written. One process owns the data directory
-//! (lock.rs), so on opening it nobody holds a claim any more: what a process that died was at is due at once. Statements stand in sql.rs, what only SQLite says in sqlite.rs.
+//! # Engines
+//! [`Store`] is one type over two engines, an enum rather than a trait: there are just these two, both known here, and a point read
+//! of some microseconds is to cost no allocation for a boxed future. Each has its module: `sqlite`, embedded, for one process, and
+//! `postgres`, a database that many identical processes share. Statements that both understand stand in `sql`; `transfer` moves
+//! what one holds into the other.
 
-mod apply;
 mod change;
+mod counts;
 mod error;
-mod lock;
-mod readers;
+mod event;
+mod postgres;
 mod record;
+mod signals;
 mod sql;
 mod sqlite;
+mod transfer;
 mod work;
-mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -72,71 +79,75 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::mpsc;
 
 pub use self::change::{Change, Expect, Put};
 pub use self::error::{Cause, CommitError, Error, OpenError};
+pub use self::event::{Emitted, Event, EventId};
+pub use self::postgres::{Database, Member};
 pub use self::record::{Body, Index, Key, Kind, Order, Range, Record};
+pub use self::transfer::{ExportError, ImportError, Totals};
 pub use self::work::{Claim, Claimed, NewWork, Work};
 
-use self::lock::DirLock;
-use self::readers::Readers;
-use self::writer::Writer;
+use self::postgres::Postgres;
+use self::signals::Signals;
+use self::sqlite::Sqlite;
+use self::transfer::Item;
 
-/// The store in a data directory.
+/// The store: of one process in a data directory, or of many in a database.
 pub struct Store {
-    writer: Writer,
-    readers: Arc<Readers>,
+    engine: Engine,
+    signals: Arc<Signals>,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+/// Does the same with whichever engine it is.
+macro_rules! with {
+    ($store:ident, $engine:ident => $done:expr) => {
+        match &$store.engine {
+            Engine::Sqlite($engine) => $done,
+            Engine::Postgres($engine) => $done,
+        }
+    };
 }
 
 impl Store {
     /// Opens the store in the directory, which is made if need be. Blocks until the schema is up to date.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let lock = DirLock::take(dir)?;
-        let file = dir.join("proton.db");
-        let conn = sqlite::open_writer(&file)?;
-        let writer = Writer::start(conn, lock).map_err(|source| OpenError::Io {
-            path: dir.to_owned(),
-            source,
-        })?;
-        let readers = Arc::new(Readers::new(file));
-        Ok(Self { writer, readers })
+        let signals = Arc::<Signals>::default();
+        let engine = Engine::Sqlite(Sqlite::open(dir, Arc::clone(&signals))?);
+        Ok(Self { engine, signals })
     }
 
-    /// Finishes the writes that were asked for and lets go of the directory. Later calls are answered with `Unavailable`.
+    /// Opens the store in the database, as one of the processes that share it, and brings the schema up to date.
+    pub async fn connect(database: &Database, member: Member) -> Result<Self, OpenError> {
+        let signals = Arc::<Signals>::default();
+        let connected = Postgres::connect(database, member, Arc::clone(&signals)).await?;
+        let engine = Engine::Postgres(connected);
+        Ok(Self { engine, signals })
+    }
+
+    /// Finishes the writes that were asked for and lets go of the directory or database. Later calls are answered with
+    /// `Unavailable`.
     pub async fn close(&self) {
-        self.readers.close();
-        self.writer.close().await;
+        with!(self, engine => engine.close().await);
     }
 
     pub async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
-        self.readers.read(|conn| get(conn, key))
+        with!(self, engine => engine.get(key).await)
     }
 
     /// The records of the keys, in their order, all of one moment.
     pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, Error> {
-        self.readers.read(|conn| {
-            let moment = conn.unchecked_transaction()?;
-            let found = keys.iter().map(|key| get(&moment, key)).collect();
-            moment.finish()?;
-            found
-        })
+        with!(self, engine => engine.get_many(keys).await)
     }
 
     pub async fn list(&self, range: Range<'_>) -> Result<Vec<Record>, Error> {
-        let text = match range.order {
-            Order::Ascending => sql::LIST_ASCENDING,
-            Order::Descending => sql::LIST_DESCENDING,
-        };
-        let (first, end) = range.bounds();
-        self.readers.read(|conn| {
-            conn.prepare_cached(text)?
-                .query_map(
-                    params![range.scope, range.kind, first, end, range.limit],
-                    sqlite::record,
-                )?
-                .collect()
-        })
+        with!(self, engine => engine.list(range).await)
     }
 
     /// The records that have this entry in the index, by key, from behind `after`.
@@ -148,79 +159,36 @@ impl Store {
         limit: u32,
         order: Order,
     ) -> Result<Vec<Record>, Error> {
-        let (text, outermost) = match order {
-            Order::Ascending => (sql::LIST_BY_ASCENDING, ""),
-            Order::Descending => (sql::LIST_BY_DESCENDING, "\u{10FFFF}"),
-        };
-        let (scope, kind, id) = match after {
-            Some(key) => (key.scope.as_str(), key.kind.as_str(), key.id.as_str()),
-            None => (outermost, "", ""),
-        };
-        self.readers.read(|conn| {
-            conn.prepare_cached(text)?
-                .query_map(
-                    params![index.as_str(), value, scope, kind, id, limit],
-                    sqlite::record,
-                )?
-                .collect()
-        })
+        with!(self, engine => engine.list_by(index, value, after, limit, order).await)
     }
 
     /// How many records the kind has in the scope, or under one parent there. Read from a counter, whatever the number.
     pub async fn count(&self, scope: &str, kind: Kind, parent: Option<&str>) -> Result<i64, Error> {
-        self.readers
-            .read(|conn| apply::count(conn, scope, kind, parent))
+        with!(self, engine => engine.count(scope, kind, parent).await)
     }
 
     /// The bytes under a key.
     pub async fn blob(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let (readers, key) = (Arc::clone(&self.readers), key.to_owned());
-        let read = move || {
-            readers.read(|conn| {
-                conn.prepare_cached(sql::BLOB)?
-                    .query_row([key], |row| row.get(0))
-                    .optional()
-            })
-        };
-        tokio::task::spawn_blocking(read)
-            .await
-            .map_err(Error::unavailable)?
+        with!(self, engine => engine.blob(key).await)
     }
 
     /// Commits the change and answers with its revision, which the records it wrote now carry.
     pub async fn commit(&self, change: Change) -> Result<i64, CommitError> {
-        let schedules_work = change.schedules_work();
-        self.writer
-            .write(schedules_work, move |conn| apply::apply(conn, &change))
-            .await
+        change.check()?;
+        with!(self, engine => engine.commit(change).await)
     }
 
     /// Deletes expired records, the oldest first, and says how many; fewer than `limit` means that none are left.
     pub async fn sweep(&self, now_ms: i64, limit: u32) -> Result<usize, CommitError> {
-        self.writer
-            .write(false, move |conn| apply::sweep(conn, now_ms, limit))
-            .await
+        with!(self, engine => engine.sweep(now_ms, limit).await)
     }
 
     /// Leases items that are due, the longest due first.
     pub async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, CommitError> {
-        let worker = claim.worker.to_owned();
-        let lease_until_ms = claim.now_ms + claim.lease_ms;
-        let (now_ms, limit) = (claim.now_ms, claim.limit);
-        self.writer
-            .write(false, move |conn| {
-                let mut claimed = conn
-                    .prepare_cached(sqlite::CLAIM)?
-                    .query_map(
-                        params![lease_until_ms, worker, now_ms, limit],
-                        sqlite::claimed,
-                    )?
-                    .collect::<rusqlite::Result<Vec<_>>>()?;
-                // RETURNING promises no order.
-                claimed.sort_by_key(|Claimed { work, .. }| (work.run_at_ms, work.id));
-                Ok(claimed)
-            })
-            .await
+        let mut claimed = with!(self, engine => engine.claim(claim).await)?;
+        // RETURNING promises no order.
+        claimed.sort_by_key(|Claimed { work, .. }| (work.run_at_ms, work.id));
+        Ok(claimed)
     }
 
     /// Keeps a claim until the given time.
@@ -231,21 +199,48 @@ impl Store {
 
     /// When the next item falls due, or the next lease runs out.
     pub async fn next_run_at(&self) -> Result<Option<i64>, Error> {
-        self.readers.read(|conn| {
-            conn.prepare_cached(sql::NEXT_RUN_AT)?
-                .query_row([], |row| row.get(0))
-        })
+        with!(self, engine => engine.next_run_at().await)
     }
 
     /// Returns when this process has enqueued or rescheduled work, since the last call at the earliest: nothing that happens
-    /// between two calls is missed. One waiter is woken each time.
+    /// between two calls is missed. One waiter is woken each time. Where other processes may have done so, it also returns
+    /// whenever it is time to look.
     pub async fn work_scheduled(&self) {
-        self.writer.scheduled().notified().await;
+        self.signals.scheduled.notified().await;
     }
-}
 
-fn get(conn: &Connection, key: &Key) -> rusqlite::Result<Option<Record>> {
-    conn.prepare_cached(sql::GET)?
-        .query_row(params![key.scope, key.kind, key.id], sqlite::record)
-        .optional()
+    /// Events that wait to be delivered, from behind `after`, as they happened.
+    pub async fn events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Emitted>, Error> {
+        let after = after.unwrap_or(EventId::BEFORE_ALL);
+        with!(self, engine => engine.events(after, limit).await)
+    }
+
+    /// Whether the holder (a name of its own for each process) is the one to deliver events, until the time it asks for. It is as
+    /// long as it asks again in time, and gives this up by asking for no time.
+    pub async fn deliver(
+        &self,
+        holder: &str,
+        now_ms: i64,
+        until_ms: i64,
+    ) -> Result<bool, CommitError> {
+        with!(self, engine => engine.deliver(holder, now_ms, until_ms).await)
+    }
+
+    /// Forgets events that have been delivered.
+    pub async fn delivered(&self, events: &[EventId]) -> Result<(), CommitError> {
+        with!(self, engine => engine.delivered(events).await)
+    }
+
+    /// Returns when events may have been emitted, as [`Store::work_scheduled`] does for work.
+    pub async fn events_emitted(&self) {
+        self.signals.emitted.notified().await;
+    }
+
+    fn start_export(&self, items: mpsc::Sender<Result<Item, Error>>) {
+        with!(self, engine => engine.export(items));
+    }
+
+    async fn import_items(&self, items: mpsc::Receiver<Item>) -> Result<(), ImportError> {
+        with!(self, engine => engine.import(items).await)
+    }
 }

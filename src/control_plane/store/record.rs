@@ -65,7 +65,7 @@ pub struct Key {
     /// `<account>/<region>`.
     pub scope: String,
     pub kind: Kind,
-    /// Unique within scope and kind; holds neither NUL nor U+10FFFF.
+    /// Unique within scope and kind; does not hold U+10FFFF.
     pub id: String,
 }
 
@@ -185,6 +185,15 @@ impl Range<'_> {
             (Some(after), Order::Ascending) => (first.max(format!("{after}\u{1}")), end),
             (Some(after), Order::Descending) => (first, end.min(after.to_owned())),
         }
+    }
+}
+
+/// Where a walk through an index begins: behind a key, or in front of all of them.
+pub(super) fn behind(after: Option<&Key>, order: Order) -> (&str, &str, &str) {
+    match (after, order) {
+        (Some(key), _) => (&key.scope, key.kind.as_str(), &key.id),
+        (None, Order::Ascending) => ("", "", ""),
+        (None, Order::Descending) => ("\u{10FFFF}", "", ""),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Parameters are `$1`, `$2`, … To SQLite these are names, numbered as they first appear, so a statement mentions them in order.
 
+use super::Order;
+
 pub(super) const GET: &str = "
     SELECT scope, kind, id, rev, parent, expires_at, body FROM records
     WHERE scope = $1 AND kind = $2 AND id = $3";
@@ -26,11 +28,27 @@ pub(super) const LIST_BY_DESCENDING: &str = "
     WHERE e.name = $1 AND e.value = $2 AND (e.scope, e.kind, e.id) < ($3, $4, $5)
     ORDER BY e.scope DESC, e.kind DESC, e.id DESC LIMIT $6";
 
+pub(super) fn list(order: Order) -> &'static str {
+    match order {
+        Order::Ascending => LIST_ASCENDING,
+        Order::Descending => LIST_DESCENDING,
+    }
+}
+
+pub(super) fn list_by(order: Order) -> &'static str {
+    match order {
+        Order::Ascending => LIST_BY_ASCENDING,
+        Order::Descending => LIST_BY_DESCENDING,
+    }
+}
+
 pub(super) const REV: &str = "
     SELECT rev FROM records WHERE scope = $1 AND kind = $2 AND id = $3";
 
+/// A taken name is zero rows, not an error, which would end the transaction in PostgreSQL.
 pub(super) const INSERT: &str = "
-    INSERT INTO records (scope, kind, id, rev, parent, expires_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT INTO records (scope, kind, id, rev, parent, expires_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (scope, kind, id) DO NOTHING";
 
 pub(super) const UPDATE: &str = "
     UPDATE records SET rev = $1, expires_at = $2, body = $3
@@ -54,14 +72,12 @@ pub(super) const ADD_TO_COUNT: &str = "
 pub(super) const FORGET_ZERO_COUNT: &str = "
     DELETE FROM counters WHERE scope = $1 AND kind = $2 AND parent = $3 AND n = 0";
 
-pub(super) const ENTRIES: &str = "
-    SELECT name, value FROM index_entries WHERE scope = $1 AND kind = $2 AND id = $3";
-
-pub(super) const INSERT_ENTRY: &str = "
-    INSERT INTO index_entries (name, value, scope, kind, id) VALUES ($1, $2, $3, $4, $5)";
-
-pub(super) const DELETE_ENTRY: &str = "
-    DELETE FROM index_entries WHERE name = $1 AND value = $2 AND scope = $3 AND kind = $4 AND id = $5";
+/// After an import: what the records say.
+pub(super) const DERIVE_COUNTS: &str = "
+    INSERT INTO counters (scope, kind, parent, n)
+    SELECT scope, kind, '', count(*) FROM records GROUP BY scope, kind
+    UNION ALL
+    SELECT scope, kind, parent, count(*) FROM records WHERE parent IS NOT NULL GROUP BY scope, kind, parent";
 
 pub(super) const DELETE_ENTRIES: &str = "
     DELETE FROM index_entries WHERE scope = $1 AND kind = $2 AND id = $3";
@@ -79,8 +95,8 @@ pub(super) const DELETE_BLOB: &str = "
     DELETE FROM blobs WHERE key = $1";
 
 pub(super) const ENQUEUE: &str = "
-    INSERT INTO work (kind, subject_scope, subject_kind, subject_id, attempt, run_at, due_at, fence, payload)
-    VALUES ($1, $2, $3, $4, 0, $5, $5, 0, $6)";
+    INSERT INTO work (id, kind, subject_scope, subject_kind, subject_id, attempt, run_at, due_at, fence, payload)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)";
 
 pub(super) const COMPLETE: &str = "
     DELETE FROM work WHERE id = $1 AND fence = $2";
@@ -94,6 +110,31 @@ pub(super) const RENEW: &str = "
 
 pub(super) const NEXT_RUN_AT: &str = "
     SELECT min(due_at) FROM work";
+
+pub(super) const EVENTS: &str = "
+    SELECT rev, place, resource, emitted_at, body FROM events
+    WHERE (rev, place) > ($1, $2) ORDER BY rev, place LIMIT $3";
+
+pub(super) const EMIT: &str = "
+    INSERT INTO events (rev, place, resource, emitted_at, body) VALUES ($1, $2, $3, $4, $5)";
+
+/// Whoever delivers already may go on; somebody else may when that one's time is over.
+pub(super) const DELIVER: &str = "
+    UPDATE delivery SET holder = $1, held_until = $2 WHERE holder = $1 OR held_until <= $3
+    RETURNING holder";
+
+pub(super) const IS_EMPTY: &str = "
+    SELECT NOT EXISTS (SELECT 1 FROM records) AND NOT EXISTS (SELECT 1 FROM blobs)
+        AND NOT EXISTS (SELECT 1 FROM work) AND NOT EXISTS (SELECT 1 FROM events)";
+
+pub(super) const ALL_BLOBS: &str = "
+    SELECT key, bytes FROM blobs ORDER BY key";
+
+pub(super) const ALL_WORK: &str = "
+    SELECT id, kind, subject_scope, subject_kind, subject_id, attempt, run_at, payload, fence FROM work ORDER BY id";
+
+pub(super) const ALL_EVENTS: &str = "
+    SELECT rev, place, resource, emitted_at, body FROM events ORDER BY rev, place";
 
 /// For the checks that every engine makes of every statement.
 #[cfg(test)]
@@ -111,9 +152,7 @@ pub(super) const ALL: &[&str] = &[
     COUNT,
     ADD_TO_COUNT,
     FORGET_ZERO_COUNT,
-    ENTRIES,
-    INSERT_ENTRY,
-    DELETE_ENTRY,
+    DERIVE_COUNTS,
     DELETE_ENTRIES,
     IS_REFERENCED,
     BLOB,
@@ -124,4 +163,11 @@ pub(super) const ALL: &[&str] = &[
     RESCHEDULE,
     RENEW,
     NEXT_RUN_AT,
+    EVENTS,
+    EMIT,
+    DELIVER,
+    IS_EMPTY,
+    ALL_BLOBS,
+    ALL_WORK,
+    ALL_EVENTS,
 ];

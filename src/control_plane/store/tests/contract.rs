@@ -2,11 +2,29 @@
 
 use super::*;
 
+on_each_engine! {
+    text_with_nul_names_nothing,
+    a_created_record_reads_as_it_was_written,
+    a_record_of_another_shape_is_malformed_and_named,
+    a_taken_name_is_refused_and_nothing_else_of_the_change_happens,
+    an_update_from_an_old_reading_is_refused,
+    a_record_made_anew_does_not_take_the_updates_of_its_predecessor,
+    expectations_on_other_records_guard_a_change,
+    a_parent_with_children_stays_unless_they_go_with_it,
+    a_record_that_others_refer_to_stays,
+    a_quota_counts_several_kinds_together_and_many_records_at_once,
+    counts_are_kept_by_kind_and_by_parent,
+    lists_go_bytewise_by_prefix_and_page_both_ways,
+    an_index_finds_records_in_every_scope_and_pages_by_key,
+    index_entries_go_with_their_record,
+    many_records_are_read_in_the_order_asked_for,
+    blobs_are_kept_replaced_and_forgotten,
+    an_expired_record_keeps_its_name_until_swept,
+}
+
 const BY_TEMPLATE: Index = Index::new("environment.template");
 
-#[tokio::test]
-async fn a_created_record_reads_as_it_was_written() {
-    let store = Scratch::new();
+async fn a_created_record_reads_as_it_was_written(store: Scratch) {
     let put = Put::create_under("parent", environment("prod"), &["spec"]).expires_at(7);
     let rev = store.commit(Change::new().put(put)).await.unwrap();
 
@@ -17,9 +35,7 @@ async fn a_created_record_reads_as_it_was_written() {
     assert_eq!(record.expires_at_ms, Some(7));
 }
 
-#[tokio::test]
-async fn a_record_of_another_shape_is_malformed_and_named() {
-    let store = Scratch::new();
+async fn a_record_of_another_shape_is_malformed_and_named(store: Scratch) {
     store.create(&environment("prod")).await.unwrap();
     let error = store.found(&environment("prod")).await.read::<u8>();
     assert_eq!(
@@ -28,9 +44,7 @@ async fn a_record_of_another_shape_is_malformed_and_named() {
     );
 }
 
-#[tokio::test]
-async fn a_taken_name_is_refused_and_nothing_else_of_the_change_happens() {
-    let store = Scratch::new();
+async fn a_taken_name_is_refused_and_nothing_else_of_the_change_happens(store: Scratch) {
     store.create(&environment("prod")).await.unwrap();
 
     let change = Change::new()
@@ -50,9 +64,7 @@ async fn a_taken_name_is_refused_and_nothing_else_of_the_change_happens() {
     );
 }
 
-#[tokio::test]
-async fn an_update_from_an_old_reading_is_refused() {
-    let store = Scratch::new();
+async fn an_update_from_an_old_reading_is_refused(store: Scratch) {
     store.create(&environment("prod")).await.unwrap();
     let read = store.found(&environment("prod")).await;
 
@@ -71,9 +83,7 @@ async fn an_update_from_an_old_reading_is_refused() {
     store.commit(third).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_record_made_anew_does_not_take_the_updates_of_its_predecessor() {
-    let store = Scratch::new();
+async fn a_record_made_anew_does_not_take_the_updates_of_its_predecessor(store: Scratch) {
     let rev = store.create(&environment("prod")).await.unwrap();
     let old = store.found(&environment("prod")).await;
     let delete = Change::new().delete(environment("prod"), rev);
@@ -86,9 +96,7 @@ async fn a_record_made_anew_does_not_take_the_updates_of_its_predecessor() {
     assert!(matches!(late, Err(CommitError::Changed(_))));
 }
 
-#[tokio::test]
-async fn expectations_on_other_records_guard_a_change() {
-    let store = Scratch::new();
+async fn expectations_on_other_records_guard_a_change(store: Scratch) {
     let rev = store.create(&template("vpc")).await.unwrap();
     let attempt = async |expect| {
         let change = Change::new().put(Put::create(environment("prod"), "new"));
@@ -104,9 +112,7 @@ async fn expectations_on_other_records_guard_a_change() {
     assert!(attempt(Expect::Rev(template("vpc"), rev)).await.is_ok());
 }
 
-#[tokio::test]
-async fn a_parent_with_children_stays_unless_they_go_with_it() {
-    let store = Scratch::new();
+async fn a_parent_with_children_stays_unless_they_go_with_it(store: Scratch) {
     let put = Put::create(template("vpc"), "new");
     let child = Put::create_under("vpc", version("vpc", "1.0"), "new");
     let rev = store
@@ -129,9 +135,7 @@ async fn a_parent_with_children_stays_unless_they_go_with_it() {
     assert_eq!(store.get(&template("vpc")).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_record_that_others_refer_to_stays() {
-    let store = Scratch::new();
+async fn a_record_that_others_refer_to_stays(store: Scratch) {
     let put = Put::create(environment("prod"), "new").indexed(BY_TEMPLATE, "vpc:1.0");
     let rev = store.commit(Change::new().put(put)).await.unwrap();
     let unreferenced = || Expect::Unreferenced {
@@ -151,9 +155,7 @@ async fn a_record_that_others_refer_to_stays() {
     );
 }
 
-#[tokio::test]
-async fn a_quota_counts_several_kinds_together_and_many_records_at_once() {
-    let store = Scratch::new();
+async fn a_quota_counts_several_kinds_together_and_many_records_at_once(store: Scratch) {
     let quota = || Expect::AtMost {
         scope: SCOPE.to_owned(),
         kinds: vec![Kind::EnvironmentTemplate, Kind::ServiceTemplate],
@@ -175,9 +177,7 @@ async fn a_quota_counts_several_kinds_together_and_many_records_at_once() {
     store.commit(two).await.unwrap();
 }
 
-#[tokio::test]
-async fn counts_are_kept_by_kind_and_by_parent() {
-    let store = Scratch::new();
+async fn counts_are_kept_by_kind_and_by_parent(store: Scratch) {
     let versions = ["1.0", "1.1"].map(|n| Put::create_under("vpc", version("vpc", n), "new"));
     let [first, second] = versions;
     let rev = store
@@ -197,9 +197,7 @@ async fn counts_are_kept_by_kind_and_by_parent() {
     assert_eq!(store.count(OTHER_SCOPE, kind, None).await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn lists_go_bytewise_by_prefix_and_page_both_ways() {
-    let store = Scratch::new();
+async fn lists_go_bytewise_by_prefix_and_page_both_ways(store: Scratch) {
     for id in ["b", "a/2", "a", "B", "a/1", "a0", "é"] {
         store.create(&environment(id)).await.unwrap();
     }
@@ -241,9 +239,7 @@ async fn lists_go_bytewise_by_prefix_and_page_both_ways() {
     assert!(store.ids(none).await.is_empty());
 }
 
-#[tokio::test]
-async fn an_index_finds_records_in_every_scope_and_pages_by_key() {
-    let store = Scratch::new();
+async fn an_index_finds_records_in_every_scope_and_pages_by_key(store: Scratch) {
     let keys = [
         environment("a"),
         environment("b"),
@@ -274,9 +270,7 @@ async fn an_index_finds_records_in_every_scope_and_pages_by_key() {
     );
 }
 
-#[tokio::test]
-async fn index_entries_go_with_their_record() {
-    let store = Scratch::new();
+async fn index_entries_go_with_their_record(store: Scratch) {
     let put = Put::create(environment("prod"), "new").indexed(BY_TEMPLATE, "vpc");
     let rev = store.commit(Change::new().put(put)).await.unwrap();
     let delete = Change::new().delete(environment("prod"), rev);
@@ -288,9 +282,7 @@ async fn index_entries_go_with_their_record() {
     assert!(found.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn many_records_are_read_in_the_order_asked_for() {
-    let store = Scratch::new();
+async fn many_records_are_read_in_the_order_asked_for(store: Scratch) {
     store.create(&environment("a")).await.unwrap();
     store.create(&environment("b")).await.unwrap();
     let keys = [environment("b"), environment("none"), environment("a")];
@@ -302,9 +294,7 @@ async fn many_records_are_read_in_the_order_asked_for() {
     );
 }
 
-#[tokio::test]
-async fn blobs_are_kept_replaced_and_forgotten() {
-    let store = Scratch::new();
+async fn blobs_are_kept_replaced_and_forgotten(store: Scratch) {
     let bundle = vec![7; 10 << 20];
     store
         .commit(Change::new().put_blob("k", vec![1]))
@@ -319,9 +309,7 @@ async fn blobs_are_kept_replaced_and_forgotten() {
     assert_eq!(store.blob("k").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn an_expired_record_keeps_its_name_until_swept() {
-    let store = Scratch::new();
+async fn an_expired_record_keeps_its_name_until_swept(store: Scratch) {
     let token = |id: &str| Key::new(SCOPE, Kind::ClientToken, id);
     for (id, at) in [("early", 100), ("late", 300), ("middle", 200)] {
         let put = Put::create_under("vpc", token(id), "new").indexed(BY_TEMPLATE, "vpc");
@@ -356,4 +344,27 @@ async fn an_expired_record_keeps_its_name_until_swept() {
         .list_by(BY_TEMPLATE, "vpc", None, 9, Order::Ascending)
         .await;
     assert_eq!(left.unwrap()[0].key, token("late"));
+}
+
+async fn text_with_nul_names_nothing(store: Scratch) {
+    store.create(&environment("prod")).await.unwrap();
+    let nul = environment("prod\0");
+    assert_eq!(store.get(&nul).await.unwrap(), None);
+    let found = store.get_many(&[nul.clone(), environment("prod")]).await;
+    assert!(matches!(&found.unwrap()[..], [None, Some(_)]));
+    let after = Range {
+        after: Some("a\0"),
+        ..environments(9)
+    };
+    store.list(after).await.unwrap();
+    assert_eq!(store.blob("a\0").await.unwrap(), None);
+    let by = store.list_by(BY_TEMPLATE, "\0", None, 9, Order::Ascending);
+    assert!(by.await.unwrap().is_empty());
+    let refused = store.create(&nul).await;
+    assert!(matches!(refused, Err(CommitError::Unavailable(_))));
+    // A body is JSON, in which NUL is an escape.
+    let put = Put::create(environment("dev"), "\0");
+    store.commit(Change::new().put(put)).await.unwrap();
+    let dev = store.found(&environment("dev")).await;
+    assert_eq!(dev.read::<String>().unwrap(), "\0");
 }

@@ -8,9 +8,14 @@ use std::task::{Context, Waker};
 
 use super::*;
 
-#[tokio::test]
-async fn what_was_committed_is_there_after_reopening() {
-    let store = Scratch::new();
+on_each_engine! {
+    what_was_committed_is_there_after_reopening,
+    a_schema_from_the_future_is_refused,
+    a_closed_store_answers_unavailable,
+    closing_finishes_what_was_queued_even_if_nobody_waits,
+}
+
+async fn what_was_committed_is_there_after_reopening(store: Scratch) {
     let rev = store.create(&environment("prod")).await.unwrap();
     let store = store.reopen().await;
     assert_eq!(store.found(&environment("prod")).await.rev, rev);
@@ -19,8 +24,8 @@ async fn what_was_committed_is_there_after_reopening() {
 
 #[tokio::test]
 async fn a_second_opener_is_told_who_has_the_directory() {
-    let store = Scratch::new();
-    let error = Store::open(store.dir.path())
+    let store = Scratch::new(Engine::Sqlite).await;
+    let error = Store::open(store.directory())
         .err()
         .expect("the directory is taken");
     let OpenError::InUse { pid, .. } = &error else {
@@ -29,22 +34,16 @@ async fn a_second_opener_is_told_who_has_the_directory() {
     assert_eq!(*pid, std::process::id().to_string());
 }
 
-#[tokio::test]
-async fn a_schema_from_the_future_is_refused() {
-    let store = Scratch::new();
+async fn a_schema_from_the_future_is_refused(store: Scratch) {
     store.close().await;
-    let file = store.dir.path().join("proton.db");
-    let conn = Connection::open(file).unwrap();
-    conn.pragma_update(None, "user_version", 99).unwrap();
-    let error = Store::open(store.dir.path())
-        .err()
-        .expect("the schema is newer");
+    store.say_schema(99).await;
+    let error = store.open_again().await.err().expect("the schema is newer");
     assert!(
         matches!(
             error,
             OpenError::Newer {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -65,9 +64,7 @@ async fn directory_and_files_are_private() {
     }
 }
 
-#[tokio::test]
-async fn a_closed_store_answers_unavailable() {
-    let store = Scratch::new();
+async fn a_closed_store_answers_unavailable(store: Scratch) {
     store.close().await;
     store.close().await;
     let read = store.get(&environment("prod")).await;
@@ -76,9 +73,7 @@ async fn a_closed_store_answers_unavailable() {
     assert!(matches!(write, Err(CommitError::Unavailable(_))));
 }
 
-#[tokio::test]
-async fn closing_finishes_what_was_queued_even_if_nobody_waits() {
-    let store = Scratch::new();
+async fn closing_finishes_what_was_queued_even_if_nobody_waits(store: Scratch) {
     for n in 0..50 {
         let key = environment(&n.to_string());
         let mut commit = pin!(store.create(&key));

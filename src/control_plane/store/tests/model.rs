@@ -22,6 +22,7 @@ enum Action {
     Commit(Plan),
     Claim { limit: u32 },
     Sweep { limit: u32 },
+    Deliver { limit: u32 },
     Pass { ms: i64 },
 }
 
@@ -33,6 +34,7 @@ struct Plan {
     puts: Vec<(Key, Draft)>,
     blob: Option<(&'static str, Option<u8>)>,
     enqueued: Option<(Key, i64)>,
+    emitted: u8,
     /// Which of the claims made so far, and what to do with it.
     held: Option<(usize, Deed)>,
 }
@@ -74,6 +76,7 @@ struct Model {
     /// Item, fence, due time.
     work: BTreeMap<i64, (Work, i64, i64)>,
     enqueued: i64,
+    events: BTreeMap<EventId, Event>,
 }
 
 impl Model {
@@ -114,6 +117,9 @@ impl Model {
         }
         for work in &change.enqueued {
             next.enqueue(work);
+        }
+        for (place, event) in (0..).zip(&change.events) {
+            next.events.insert(EventId { rev, place }, event.clone());
         }
         for expect in &change.expects {
             next.check_after(expect)?;
@@ -277,6 +283,12 @@ impl Pair {
                 self.claims.extend(claimed);
             }
             Action::Sweep { limit } => self.sweep(limit).await,
+            Action::Deliver { limit } => {
+                let waiting = self.store.events(None, limit).await.unwrap();
+                let ids: Vec<_> = waiting.iter().map(|it| it.id).collect();
+                self.store.delivered(&ids).await.unwrap();
+                self.model.events.retain(|id, _| !ids.contains(id));
+            }
             Action::Pass { ms } => self.now_ms += ms,
         }
     }
@@ -332,6 +344,13 @@ impl Pair {
         if let Some((subject, in_ms)) = &plan.enqueued {
             let run_at_ms = self.now_ms + in_ms;
             change = change.enqueue(NewWork::new("k", subject.clone(), run_at_ms, &()));
+        }
+        for n in 0..plan.emitted {
+            change = change.emit(Event {
+                resource: format!("arn:{n}"),
+                at_ms: self.now_ms,
+                body: Body::of(&n),
+            });
         }
         match plan.held {
             Some((at, deed)) if !self.claims.is_empty() => {
@@ -398,6 +417,9 @@ impl Pair {
         }
         let next = model.work.values().map(|it| it.2).min();
         assert_eq!(store.next_run_at().await.unwrap(), next);
+        let events = store.events(None, u32::MAX).await.unwrap();
+        let events = events.into_iter().map(|it| (it.id, it.event));
+        assert!(events.eq(model.events.clone()));
     }
 
     async fn agree_on_lists(&self, scope: &str, kind: Kind) {
@@ -536,16 +558,20 @@ fn plan() -> impl Strategy<Value = Plan> {
         proptest::collection::vec((key(), draft()), 0..3),
         proptest::option::of((select(&["a", "b"]), proptest::option::of(any::<u8>()))),
         proptest::option::of((key(), 0..20_i64)),
+        0..3_u8,
         proptest::option::weighted(0.3, (any::<usize>(), deed())),
     );
-    parts.prop_map(|(expects, deletes, puts, blob, enqueued, held)| Plan {
-        expects,
-        deletes,
-        puts,
-        blob,
-        enqueued,
-        held,
-    })
+    parts.prop_map(
+        |(expects, deletes, puts, blob, enqueued, emitted, held)| Plan {
+            expects,
+            deletes,
+            puts,
+            blob,
+            enqueued,
+            emitted,
+            held,
+        },
+    )
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -553,22 +579,55 @@ fn action() -> impl Strategy<Value = Action> {
         8 => plan().prop_map(Action::Commit),
         2 => (0..4_u32).prop_map(|limit| Action::Claim { limit }),
         1 => (0..4_u32).prop_map(|limit| Action::Sweep { limit }),
+        1 => (0..4_u32).prop_map(|limit| Action::Deliver { limit }),
         2 => (1..12_i64).prop_map(|ms| Action::Pass { ms }),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
-    fn the_store_does_what_the_model_does(actions in proptest::collection::vec(action(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let mut pair = Pair { store: Scratch::new(), model: Model::default(), claims: Vec::new(), now_ms: 1000 };
-            for action in actions {
-                pair.act(action).await;
-                pair.agree().await;
-            }
-        });
+    fn sqlite_does_what_the_model_does(actions in proptest::collection::vec(action(), 1..40)) {
+        compare(Engine::Sqlite, actions);
     }
+}
+
+// Each comparison asks a hundred times, over a socket.
+proptest! {
+    #![proptest_config(cases(8))]
+
+    #[test]
+    fn postgres_does_what_the_model_does(actions in proptest::collection::vec(action(), 1..40)) {
+        compare(Engine::Postgres, actions);
+    }
+}
+
+/// `STORE_MODEL_CASES` asks for more.
+fn cases(cases: u32) -> ProptestConfig {
+    let more = std::env::var("STORE_MODEL_CASES");
+    ProptestConfig {
+        cases: more.map_or(cases, |more| more.parse().unwrap()),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn compare(engine: Engine, actions: Vec<Action>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair {
+            store: Scratch::new(engine).await,
+            model: Model::default(),
+            claims: Vec::new(),
+            now_ms: 1000,
+        };
+        for action in actions {
+            pair.act(action).await;
+            pair.agree().await;
+        }
+    });
 }

@@ -4,6 +4,18 @@ use std::time::Duration;
 
 use super::*;
 
+on_each_engine! {
+    due_items_are_claimed_longest_due_first_and_once,
+    a_completed_item_is_gone_together_with_its_change,
+    an_expired_lease_is_claimed_again_and_the_former_holder_can_write_nothing,
+    an_expired_lease_that_nobody_took_is_still_good,
+    a_rescheduled_item_comes_back_as_it_was_handed_back,
+    the_next_run_is_the_earliest_of_due_items_and_ending_leases,
+    scheduled_work_wakes_also_whoever_waits_only_afterwards,
+    a_failed_change_enqueues_nothing_and_wakes_nobody,
+    an_item_id_is_never_used_again,
+}
+
 const LEASE_MS: i64 = 100;
 
 async fn enqueue(store: &Store, name: &str, run_at_ms: i64) {
@@ -28,9 +40,7 @@ fn subjects(claimed: &[Claimed]) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test]
-async fn due_items_are_claimed_longest_due_first_and_once() {
-    let store = Scratch::new();
+async fn due_items_are_claimed_longest_due_first_and_once(store: Scratch) {
     for (name, run_at_ms) in [("third", 30), ("first", 10), ("second", 20), ("later", 99)] {
         enqueue(&store, name, run_at_ms).await;
     }
@@ -43,9 +53,7 @@ async fn due_items_are_claimed_longest_due_first_and_once() {
     assert!(claim(&store, 50).await.is_empty());
 }
 
-#[tokio::test]
-async fn a_completed_item_is_gone_together_with_its_change() {
-    let store = Scratch::new();
+async fn a_completed_item_is_gone_together_with_its_change(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     let claimed = claim(&store, 0).await;
     let done = Change::new().put(Put::create(environment("prod"), "deployed"));
@@ -55,15 +63,14 @@ async fn a_completed_item_is_gone_together_with_its_change() {
     assert!(matches!(again, Err(CommitError::LostClaim(id)) if id == claimed[0].work.id));
 }
 
+/// Where one process has the store to itself. Others keep the claim until its lease ends, which the next test is about.
 #[tokio::test]
 async fn what_a_process_held_when_it_ended_is_claimed_by_the_next_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = Scratch::new(Engine::Sqlite).await;
     enqueue(&store, "prod", 0).await;
     let former = claim(&store, 0).await.remove(0);
-    store.close().await;
 
-    let store = Store::open(dir.path()).unwrap();
+    let store = store.reopen().await;
     let holder = claim(&store, 0).await.remove(0);
     assert_eq!(holder.work.attempt, 2);
     let late = store.commit(Change::new().complete(&former)).await;
@@ -71,9 +78,7 @@ async fn what_a_process_held_when_it_ended_is_claimed_by_the_next_at_once() {
     store.commit(Change::new().complete(&holder)).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_expired_lease_is_claimed_again_and_the_former_holder_can_write_nothing() {
-    let store = Scratch::new();
+async fn an_expired_lease_is_claimed_again_and_the_former_holder_can_write_nothing(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     let former = claim(&store, 0).await.remove(0);
     assert!(claim(&store, LEASE_MS - 1).await.is_empty());
@@ -95,9 +100,7 @@ async fn an_expired_lease_is_claimed_again_and_the_former_holder_can_write_nothi
     store.commit(Change::new().complete(&holder)).await.unwrap();
 }
 
-#[tokio::test]
-async fn an_expired_lease_that_nobody_took_is_still_good() {
-    let store = Scratch::new();
+async fn an_expired_lease_that_nobody_took_is_still_good(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     let claimed = claim(&store, 0).await.remove(0);
     store.renew(&claimed, 500).await.unwrap();
@@ -108,9 +111,7 @@ async fn an_expired_lease_that_nobody_took_is_still_good() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn a_rescheduled_item_comes_back_as_it_was_handed_back() {
-    let store = Scratch::new();
+async fn a_rescheduled_item_comes_back_as_it_was_handed_back(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     let mut claimed = claim(&store, 0).await.remove(0);
     claimed.work.run_at_ms = 70;
@@ -135,9 +136,7 @@ async fn a_rescheduled_item_comes_back_as_it_was_handed_back() {
     );
 }
 
-#[tokio::test]
-async fn the_next_run_is_the_earliest_of_due_items_and_ending_leases() {
-    let store = Scratch::new();
+async fn the_next_run_is_the_earliest_of_due_items_and_ending_leases(store: Scratch) {
     enqueue(&store, "soon", 10).await;
     enqueue(&store, "later", 500).await;
     assert_eq!(store.next_run_at().await.unwrap(), Some(10));
@@ -145,9 +144,7 @@ async fn the_next_run_is_the_earliest_of_due_items_and_ending_leases() {
     assert_eq!(store.next_run_at().await.unwrap(), Some(20 + LEASE_MS));
 }
 
-#[tokio::test]
-async fn scheduled_work_wakes_also_whoever_waits_only_afterwards() {
-    let store = Scratch::new();
+async fn scheduled_work_wakes_also_whoever_waits_only_afterwards(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     store.work_scheduled().await;
 
@@ -159,9 +156,7 @@ async fn scheduled_work_wakes_also_whoever_waits_only_afterwards() {
     waiting.await;
 }
 
-#[tokio::test]
-async fn a_failed_change_enqueues_nothing_and_wakes_nobody() {
-    let store = Scratch::new();
+async fn a_failed_change_enqueues_nothing_and_wakes_nobody(store: Scratch) {
     let work = NewWork::new("deploy", environment("prod"), 0, &());
     let missing = Expect::Present(environment("prod"));
     let failed = store
@@ -172,9 +167,7 @@ async fn a_failed_change_enqueues_nothing_and_wakes_nobody() {
     assert!(woken.is_err());
 }
 
-#[tokio::test]
-async fn an_item_id_is_never_used_again() {
-    let store = Scratch::new();
+async fn an_item_id_is_never_used_again(store: Scratch) {
     enqueue(&store, "prod", 0).await;
     let first = claim(&store, 0).await.remove(0);
     store.commit(Change::new().complete(&first)).await.unwrap();

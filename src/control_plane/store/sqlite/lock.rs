@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::OpenError;
+use crate::control_plane::store::OpenError;
 
 /// Held as long as this lives. The kernel lets go of it when the process ends, however it ends.
 pub(super) struct DirLock {

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lock::DirLock;
-use super::{Cause, CommitError, Error};
+use crate::control_plane::store::signals::{Signals, Wake};
+use crate::control_plane::store::{Cause, CommitError, Error};
 
 /// How many jobs wait before callers do; also how many share a transaction.
 const QUEUE: usize = 64;
@@ -28,11 +29,15 @@ pub(super) struct Writer {
     jobs: Mutex<Option<Jobs>>,
     /// Its sender goes away when the thread has ended.
     ended: watch::Receiver<()>,
-    scheduled: Arc<Notify>,
+    signals: Arc<Signals>,
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, lock: DirLock) -> io::Result<Self> {
+    pub(super) fn start(
+        conn: Connection,
+        lock: DirLock,
+        signals: Arc<Signals>,
+    ) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (alive, ended) = watch::channel(());
         thread::Builder::new()
@@ -47,7 +52,7 @@ impl Writer {
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             ended,
-            scheduled: Arc::default(),
+            signals,
         })
     }
 
@@ -55,7 +60,7 @@ impl Writer {
     /// cancels it; afterwards it happens regardless.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        schedules_work: bool,
+        wake: Wake,
         step: impl FnOnce(&Connection) -> Result<T, CommitError> + Send + 'static,
     ) -> Result<T, CommitError> {
         let jobs = self.jobs().clone().ok_or_else(Error::closed)?;
@@ -64,16 +69,13 @@ impl Writer {
             step: Some(step),
             outcome: None,
             reply,
-            wake: schedules_work.then(|| Arc::clone(&self.scheduled)),
+            wake,
+            signals: Arc::clone(&self.signals),
         };
         jobs.send(Box::new(job))
             .await
             .map_err(|_| Error::closed())?;
         answer.await.map_err(|_| Error::closed())?
-    }
-
-    pub(super) fn scheduled(&self) -> &Notify {
-        &self.scheduled
     }
 
     /// Takes no more jobs, and returns when those taken are done and the database is closed.
@@ -126,7 +128,8 @@ struct Write<T, F> {
     step: Option<F>,
     outcome: Option<Result<T, CommitError>>,
     reply: oneshot::Sender<Result<T, CommitError>>,
-    wake: Option<Arc<Notify>>,
+    wake: Wake,
+    signals: Arc<Signals>,
 }
 
 impl<T, F> Job for Write<T, F>
@@ -156,10 +159,8 @@ where
             Ok(()) => self.outcome.expect("a committed group ran all its jobs"),
             Err(cause) => Err(Error::Unavailable(cause).into()),
         };
-        if outcome.is_ok()
-            && let Some(scheduled) = self.wake
-        {
-            scheduled.notify_one();
+        if outcome.is_ok() {
+            self.signals.give(self.wake);
         }
         // A caller that went away does not want to know.
         let _ = self.reply.send(outcome);

@@ -6,7 +6,8 @@ use std::thread::available_parallelism;
 
 use rusqlite::Connection;
 
-use super::{Error, sqlite};
+use super::database;
+use crate::control_plane::store::Error;
 
 pub(super) struct Readers {
     file: PathBuf,
@@ -31,7 +32,7 @@ impl Readers {
         let idle = self.idle().as_mut().ok_or_else(Error::closed)?.pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => sqlite::open_reader(&self.file)?,
+            None => database::open_reader(&self.file)?,
         };
         // A connection whose read failed is not trusted with another one.
         let found = query(&conn)?;

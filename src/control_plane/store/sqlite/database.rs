@@ -3,15 +3,21 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ffi};
+use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::{Body, Claimed, CommitError, Error, Key, Kind, OpenError, Record, Work};
+use crate::control_plane::store::{
+    Body, Claimed, CommitError, Emitted, Error, Event, EventId, Key, Kind, OpenError, Record, Work,
+};
 
 /// The steps from an empty database to the current schema, forward only; `user_version` counts those done.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_records.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_records.sql"),
+    include_str!("migrations/0002_events.sql"),
+];
 
 /// A claim takes what is due and raises the fence. SQLite needs no row locks: there is one writer.
 pub(super) const CLAIM: &str = "
@@ -19,26 +25,40 @@ pub(super) const CLAIM: &str = "
     WHERE id IN (SELECT id FROM work WHERE due_at <= $3 ORDER BY due_at, id LIMIT $4)
     RETURNING id, kind, subject_scope, subject_kind, subject_id, attempt, run_at, payload, fence";
 
-/// Whoever opens the database is alone with it, so nobody holds what is claimed: it is due again, and needs no lease to run out.
+/// Whoever opens the database is alone with it, so nobody holds what is claimed: it is due again, and needs no lease
+/// to run out. Nobody delivers either.
 const ABANDON_CLAIMS: &str = "
-    UPDATE work SET due_at = run_at, fence = fence + 1, worker = NULL WHERE worker IS NOT NULL";
+    UPDATE work SET due_at = run_at, fence = fence + 1, worker = NULL WHERE worker IS NOT NULL;
+    UPDATE delivery SET held_until = 0";
 
 pub(super) const NEXT_REVISION: &str = "
     UPDATE revision SET n = n + 1 RETURNING n";
+
+pub(super) const ENTRIES: &str = "
+    SELECT name, value FROM index_entries WHERE scope = $1 AND kind = $2 AND id = $3 ORDER BY name, value";
+
+pub(super) const INSERT_ENTRY: &str = "
+    INSERT INTO index_entries (name, value, scope, kind, id) VALUES ($1, $2, $3, $4, $5)";
+
+pub(super) const DELETE_ENTRY: &str = "
+    DELETE FROM index_entries WHERE name = $1 AND value = $2 AND scope = $3 AND kind = $4 AND id = $5";
+
+pub(super) const FORGET_EVENT: &str = "
+    DELETE FROM events WHERE rev = $1 AND place = $2";
 
 /// Opens the only connection that writes, with the schema brought up to date.
 pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
     create_private(file)?;
     let failed = |source| OpenError::Database {
-        file: file.to_owned(),
-        source,
+        database: file.display().to_string(),
+        source: Arc::new(source),
     };
     let conn = connect(file).map_err(failed)?;
     let known = MIGRATIONS.len();
     let found = schema_version(&conn).map_err(failed)?;
     if found > known {
         return Err(OpenError::Newer {
-            file: file.to_owned(),
+            database: file.display().to_string(),
             found,
             known,
         });
@@ -47,7 +67,7 @@ pub(super) fn open_writer(file: &Path) -> Result<Connection, OpenError> {
         // What a savepoint may have to undo is kept in memory, not in a file beside: a third of the cost of a grouped change.
         .and_then(|()| conn.pragma_update(None, "temp_store", "MEMORY"))
         .and_then(|()| migrate(&conn, found))
-        .and_then(|()| conn.execute(ABANDON_CLAIMS, []))
+        .and_then(|()| conn.execute_batch(ABANDON_CLAIMS))
         .map_err(failed)?;
     Ok(conn)
 }
@@ -99,16 +119,6 @@ fn migrate(conn: &Connection, done: usize) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn is_unique_violation(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| {
-        error.code == ErrorCode::ConstraintViolation
-            && matches!(
-                error.extended_code,
-                ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE
-            )
-    })
-}
-
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
         key: key(row, 0)?,
@@ -130,6 +140,28 @@ pub(super) fn claimed(row: &Row<'_>) -> rusqlite::Result<Claimed> {
     };
     let fence = row.get(8)?;
     Ok(Claimed { work, fence })
+}
+
+pub(super) fn emitted(row: &Row<'_>) -> rusqlite::Result<Emitted> {
+    let id = EventId {
+        rev: row.get(0)?,
+        place: row.get(1)?,
+    };
+    let event = Event {
+        resource: row.get(2)?,
+        at_ms: row.get(3)?,
+        body: Body::from(row.get::<_, String>(4)?),
+    };
+    Ok(Emitted { id, event })
+}
+
+/// The index entries of a record.
+pub(super) fn entries(conn: &Connection, key: &Key) -> rusqlite::Result<Vec<(String, String)>> {
+    conn.prepare_cached(ENTRIES)?
+        .query_map(params![key.scope, key.kind, key.id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
+        .collect()
 }
 
 /// The key whose scope, kind and id begin at a column.
@@ -175,14 +207,23 @@ impl From<rusqlite::Error> for CommitError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sql;
     use super::*;
+    use crate::control_plane::store::sql;
+
+    const OWN: &[&str] = &[
+        CLAIM,
+        NEXT_REVISION,
+        ENTRIES,
+        INSERT_ENTRY,
+        DELETE_ENTRY,
+        FORGET_EVENT,
+    ];
 
     #[test]
     fn parameters_appear_in_order_so_that_sqlite_numbers_them_as_written() {
         let conn = Connection::open_in_memory().unwrap();
         migrate(&conn, 0).unwrap();
-        for text in [sql::ALL, &[CLAIM, NEXT_REVISION]].concat() {
+        for text in [sql::ALL, OWN].concat() {
             let statement = conn.prepare(text).unwrap();
             for n in 1..=statement.parameter_count() {
                 assert_eq!(
@@ -205,8 +246,9 @@ mod tests {
             sql::LIST_BY_ASCENDING,
             sql::LIST_BY_DESCENDING,
             sql::COUNT,
-            sql::ENTRIES,
+            ENTRIES,
             sql::IS_REFERENCED,
+            sql::EVENTS,
         ] {
             let plan = plan(&conn, text);
             assert!(

@@ -1,11 +1,15 @@
 //! One change inside a transaction that somebody else opens and closes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change::{Blob, Held, Put, Step, Write};
-use super::{Change, CommitError, Expect, Index, Key, Kind, NewWork, sql, sqlite};
+use super::database;
+use crate::control_plane::store::change::{Blob, Held, Put, Step, Write};
+use crate::control_plane::store::counts::Counts;
+use crate::control_plane::store::{
+    Change, CommitError, Event, EventId, Expect, Index, Key, Kind, NewWork, sql,
+};
 
 type Done = Result<(), CommitError>;
 
@@ -13,7 +17,7 @@ type Done = Result<(), CommitError>;
 pub(super) fn apply(conn: &Connection, change: &Change) -> Result<i64, CommitError> {
     let mut counts = Counts::default();
     let rev = conn
-        .prepare_cached(sqlite::NEXT_REVISION)?
+        .prepare_cached(database::NEXT_REVISION)?
         .query_row([], |row| row.get(0))?;
     for held in &change.held {
         step(conn, held)?;
@@ -33,7 +37,10 @@ pub(super) fn apply(conn: &Connection, change: &Change) -> Result<i64, CommitErr
     for work in &change.enqueued {
         enqueue(conn, work)?;
     }
-    counts.write(conn)?;
+    for (place, event) in (0..).zip(&change.events) {
+        emit(conn, EventId { rev, place }, event)?;
+    }
+    write_counts(conn, counts)?;
     for expect in &change.expects {
         check_after(conn, expect)?;
     }
@@ -45,7 +52,7 @@ pub(super) fn sweep(conn: &Connection, now_ms: i64, limit: u32) -> Result<usize,
     let swept = conn
         .prepare_cached(sql::SWEEP)?
         .query_map(params![now_ms, limit], |row| {
-            Ok((sqlite::key(row, 0)?, row.get(3)?))
+            Ok((database::key(row, 0)?, row.get(3)?))
         })?
         .collect::<rusqlite::Result<Vec<(Key, Option<String>)>>>()?;
     let mut counts = Counts::default();
@@ -53,7 +60,7 @@ pub(super) fn sweep(conn: &Connection, now_ms: i64, limit: u32) -> Result<usize,
         delete_entries(conn, key)?;
         counts.add(key, parent.as_deref(), -1);
     }
-    counts.write(conn)?;
+    write_counts(conn, counts)?;
     Ok(swept.len())
 }
 
@@ -182,7 +189,13 @@ fn write(conn: &Connection, put: &Put, rev: i64, counts: &mut Counts) -> Done {
             insert(conn, put, rev, parent.as_deref())?;
             counts.add(&put.key, parent.as_deref(), 1);
             for (index, value) in &put.indexes {
-                entry(conn, sql::INSERT_ENTRY, &put.key, index.as_str(), value)?;
+                entry(
+                    conn,
+                    database::INSERT_ENTRY,
+                    &put.key,
+                    index.as_str(),
+                    value,
+                )?;
             }
             Ok(())
         }
@@ -204,11 +217,7 @@ fn insert(conn: &Connection, put: &Put, rev: i64, parent: Option<&str>) -> Done 
         put.expires_at_ms,
         body
     ]);
-    match inserted {
-        Ok(_) => Ok(()),
-        Err(error) if sqlite::is_unique_violation(&error) => Err(CommitError::Exists(key.clone())),
-        Err(error) => Err(error.into()),
-    }
+    ensure(inserted? == 1, || CommitError::Exists(key.clone()))
 }
 
 fn update(conn: &Connection, put: &Put, rev: i64, seen: i64) -> Done {
@@ -228,21 +237,16 @@ fn update(conn: &Connection, put: &Put, rev: i64, seen: i64) -> Done {
 /// Most updates leave the entries as they are, so only the difference is written.
 fn replace_entries(conn: &Connection, put: &Put) -> Done {
     let key = &put.key;
-    let old = conn
-        .prepare_cached(sql::ENTRIES)?
-        .query_map(params![key.scope, key.kind, key.id], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<BTreeSet<(String, String)>>>()?;
+    let old: BTreeSet<_> = database::entries(conn, key)?.into_iter().collect();
     let new = put.indexes.iter();
     let new: BTreeSet<_> = new
         .map(|(index, value)| (index.as_str().to_owned(), value.clone()))
         .collect();
     for (name, value) in old.difference(&new) {
-        entry(conn, sql::DELETE_ENTRY, key, name, value)?;
+        entry(conn, database::DELETE_ENTRY, key, name, value)?;
     }
     for (name, value) in new.difference(&old) {
-        entry(conn, sql::INSERT_ENTRY, key, name, value)?;
+        entry(conn, database::INSERT_ENTRY, key, name, value)?;
     }
     Ok(())
 }
@@ -267,40 +271,40 @@ fn keep(conn: &Connection, blob: &Blob) -> Done {
 
 fn enqueue(conn: &Connection, work: &NewWork) -> Done {
     let NewWork { kind, subject, .. } = work;
+    // SQLite numbers the item itself.
     conn.prepare_cached(sql::ENQUEUE)?.execute(params![
+        None::<i64>,
         kind,
         subject.scope,
         subject.kind,
         subject.id,
+        0,
         work.run_at_ms,
+        0,
         work.payload
     ])?;
     Ok(())
 }
 
-/// What a change adds to the counters: summed up, then written in one fixed order, so that two writers never wait for each other
-/// crosswise where rows are locked.
-#[derive(Default)]
-struct Counts(BTreeMap<(String, Kind, String), i64>);
+fn emit(conn: &Connection, id: EventId, event: &Event) -> Done {
+    conn.prepare_cached(sql::EMIT)?.execute(params![
+        id.rev,
+        id.place,
+        event.resource,
+        event.at_ms,
+        event.body
+    ])?;
+    Ok(())
+}
 
-impl Counts {
-    fn add(&mut self, key: &Key, parent: Option<&str>, n: i64) {
-        let of = |parent: &str| (key.scope.clone(), key.kind, parent.to_owned());
-        *self.0.entry(of("")).or_default() += n;
-        if let Some(parent) = parent {
-            *self.0.entry(of(parent)).or_default() += n;
+fn write_counts(conn: &Connection, counts: Counts) -> Done {
+    for ((scope, kind, parent), n) in counts.into_changed() {
+        conn.prepare_cached(sql::ADD_TO_COUNT)?
+            .execute(params![scope, kind, parent, n])?;
+        if n < 0 {
+            conn.prepare_cached(sql::FORGET_ZERO_COUNT)?
+                .execute(params![scope, kind, parent])?;
         }
     }
-
-    fn write(self, conn: &Connection) -> Done {
-        for ((scope, kind, parent), n) in self.0.into_iter().filter(|(_, n)| *n != 0) {
-            conn.prepare_cached(sql::ADD_TO_COUNT)?
-                .execute(params![scope, kind, parent, n])?;
-            if n < 0 {
-                conn.prepare_cached(sql::FORGET_ZERO_COUNT)?
-                    .execute(params![scope, kind, parent])?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
