@@ -9,7 +9,7 @@ use proton_grpc::{
         bundle,
         call::{self, Call},
         config::Settings,
-        quickstart, serve,
+        quickstart, serve, store,
     },
     telemetry,
 };
@@ -53,6 +53,9 @@ enum Subcommands {
     /// Check template bundles and push them to where registration reads from
     #[command(subcommand)]
     Bundle(bundle::Command),
+    /// Move what the built-in control plane keeps: from a data directory to a database, or back
+    #[command(subcommand)]
+    Store(store::Command),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,9 @@ fn main() -> ExitCode {
         }
         Subcommands::Call(call) => make(&call),
         Subcommands::Bundle(command) => block_on(bundle::run(command))
+            .flatten()
+            .map(|()| ExitCode::SUCCESS),
+        Subcommands::Store(command) => block_on(store::run(command, |name| env::var_os(name)))
             .flatten()
             .map(|()| ExitCode::SUCCESS),
     };

@@ -9,6 +9,7 @@
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     fmt,
     net::SocketAddr,
@@ -20,6 +21,8 @@ use std::{
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, error::ErrorKind};
 
 use crate::control_plane::Limits;
+
+use crate::control_plane::store::Database;
 
 const PREFIX: &str = "PROTON_GRPC_";
 
@@ -66,6 +69,10 @@ pub struct Settings {
     /// What the built-in control plane keeps
     #[arg(long, value_name = "DIR", default_value = "proton-data")]
     pub data_dir: PathBuf,
+
+    /// A PostgreSQL database for what the built-in control plane keeps, shared by many of these processes
+    #[arg(long, value_name = "postgres://URL")]
+    pub store: Option<StoreUrl>,
 
     /// Where template bundles come from: a directory of buckets, or S3 [default: bundles in the data dir]
     #[arg(long, value_name = "dir:PATH|s3")]
@@ -123,6 +130,25 @@ pub enum Upstream {
 pub enum AwsJson {
     Off,
     At(SocketAddr),
+}
+
+/// The database that a URL names, or what is wrong with the URL. That is told later, lest an error show the URL and its password.
+#[derive(Clone, Debug)]
+pub struct StoreUrl(Result<Database, String>);
+
+impl StoreUrl {
+    pub fn database(&self) -> Result<&Database, String> {
+        let StoreUrl(read) = self;
+        read.as_ref().map_err(|why| format!("--store: {why}"))
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.parse()))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +221,9 @@ impl Settings {
 
     /// What no single setting can tell.
     fn check(&self) -> Result<(), String> {
+        if let Some(store) = &self.store {
+            store.database()?;
+        }
         let aws_json = match self.aws_json {
             AwsJson::At(address) => Some(("aws-json", address)),
             AwsJson::Off => None,
@@ -506,6 +535,7 @@ mod tests {
             ("--quota=environments=-1", "--quota"),
             ("--quota=households=1", "--quota"),
             ("--bundles=dir:", "--bundles"),
+            ("--store=mysql://db/proton", "--store"),
             ("--drain-wait=-1", "--drain-wait"),
             ("--workers=0", "--workers"),
             ("--retry-owner=nobody", "--retry-owner"),
@@ -515,6 +545,21 @@ mod tests {
         }
         let error = read(&[], &[("PROTON_GRPC_LISTEN", "nowhere")]).unwrap_err();
         assert!(error.contains("--listen"), "{error}");
+    }
+
+    #[test]
+    fn the_password_of_the_store_is_never_shown() {
+        let url = "postgres://proton:secret@db.example/proton";
+        let settings = read(&["--store", url], &[]).unwrap();
+        assert!(settings.store.is_some());
+        assert!(!format!("{settings:?}").contains("secret"));
+        let error = read(
+            &[],
+            &[("PROTON_GRPC_STORE", &format!("{url}?sslmode=allow"))],
+        );
+        let error = error.unwrap_err();
+        assert!(error.contains("--store: sslmode"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
     }
 
     #[test]

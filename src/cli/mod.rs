@@ -5,3 +5,4 @@ pub mod call;
 pub mod config;
 pub mod quickstart;
 pub mod serve;
+pub mod store;

@@ -1,7 +1,8 @@
 //! `serve`: everything that runs, put together.
 
 use std::{
-    future::pending, io::Write, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration,
+    future::pending, io::Write, net::SocketAddr, path::Path, sync::Arc, thread::JoinHandle,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -12,10 +13,16 @@ use tokio::{
     sync::watch,
 };
 
-use super::config::{AwsJson, Bundles, RetryOwner, Settings, Upstream as UpstreamSetting};
+use super::config::{
+    AwsJson, Bundles, RetryOwner, Settings, StoreUrl, Upstream as UpstreamSetting,
+};
 use crate::{
     control_plane::{
-        Caller, ControlPlane, Parts, ambient, bundle::source::Source, reconcile, store::Store, wire,
+        Caller, ControlPlane, Limits, Parts, ambient,
+        bundle::source::Source,
+        reconcile,
+        store::{Member, Store},
+        wire,
     },
     facade::{
         self, Facade, Upstream,
@@ -23,6 +30,9 @@ use crate::{
     },
     server::{Bound, Health, Server, Services, proton, reflection},
 };
+
+/// How long what another process has scheduled may go unnoticed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves until a signal ends it; the next signal ends it at once.
 pub async fn run(settings: Settings) -> Result<()> {
@@ -130,20 +140,33 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         Bundles::Directory(path) => Source::Directory(path),
         Bundles::S3 => Source::S3(s3(&settings.region).await),
     };
-    let store = Store::open(&settings.data_dir).with_context(|| {
-        format!(
-            "cannot open the data directory {}",
-            settings.data_dir.display()
-        )
-    })?;
+    let store = match &settings.store {
+        Some(url) => connect(url).await?,
+        None => open_directory(&settings.data_dir)?,
+    };
     Ok(ControlPlane::new(Parts {
         store,
         bundles,
         ambient: Arc::new(ambient::System),
         caller: Caller::new(&settings.account_id, &settings.region),
-        accounts: settings.accounts.iter().cloned().collect(),
-        limits: settings.limits(),
+        limits: Limits::default(),
     }))
+}
+
+/// The store in a database, as one of the processes that share it.
+pub(super) async fn connect(url: &StoreUrl) -> Result<Store> {
+    let database = url.database().map_err(anyhow::Error::msg)?;
+    let member = Member {
+        name: uuid::Uuid::new_v4().to_string(),
+        look_every: LOOK_EVERY,
+    };
+    let store = Store::connect(database, member).await;
+    store.with_context(|| format!("cannot open the store in {database}"))
+}
+
+pub(super) fn open_directory(directory: &Path) -> Result<Store> {
+    Store::open(directory)
+        .with_context(|| format!("cannot open the data directory {}", directory.display()))
 }
 
 /// S3, or what `AWS_ENDPOINT_URL_S3` names. Endpoints other than AWS's are often reached by an
