@@ -63,6 +63,12 @@ async fn connect(url: &str) -> Result<Store> {
 async fn measure(engine: &str, little: Store, much: Store) -> Result<()> {
     let mut stores = [fill(little, LITTLE).await?, fill(much, MUCH).await?];
     for (operation, times) in OPERATIONS {
+        // A store in use, not one that was just opened.
+        for filled in &mut stores {
+            for _ in 0..times * TURNS {
+                filled.call(operation).await?;
+            }
+        }
         let mut took = [Vec::new(), Vec::new()];
         for _ in 0..TURNS {
             for (filled, took) in stores.iter_mut().zip(&mut took) {
