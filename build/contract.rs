@@ -19,6 +19,8 @@ pub struct Contract {
     pub messages: Vec<Message>,
     pub enums: Vec<Enum>,
     pub operations: Vec<Operation>,
+    /// What only our own control plane knows: operations without a counterpart in the SDK.
+    pub inventions: Vec<Operation>,
     pub pages: Vec<Operation>,
     pub waits: Vec<Wait>,
 }
@@ -30,6 +32,10 @@ pub struct Message {
     /// Reachable from a request, from a response.
     pub sent: bool,
     pub answered: bool,
+    /// Whether the SDK has a type for it.
+    pub in_sdk: bool,
+    /// Whether the facade itself writes and reads its AWS-JSON.
+    pub forwarded: bool,
 }
 
 #[derive(Clone, PartialEq)]
@@ -126,6 +132,7 @@ impl Contract {
             messages: Vec::new(),
             enums: Vec::new(),
             operations: Vec::new(),
+            inventions: Vec::new(),
             pages: Vec::new(),
             waits: Vec::new(),
             pool: pool.clone(),
@@ -136,21 +143,32 @@ impl Contract {
             reach(&method.output(), &mut answered);
             contract.operations.push(contract.operation(&method));
         }
+        let in_sdk = &sent | &answered;
+        let mut forwarded = BTreeSet::new();
         for method in streaming.methods() {
+            if !method.is_server_streaming() {
+                for (message, found) in [
+                    (method.input(), &mut sent),
+                    (method.output(), &mut answered),
+                ] {
+                    reach(&message, found);
+                    reach(&message, &mut forwarded);
+                }
+                contract.inventions.push(contract.operation(&method));
+                continue;
+            }
             match contract.wait(&method)? {
                 Some(wait) => contract.waits.push(wait),
                 None => contract.pages.push(contract.operation(&method)),
             }
         }
-        for message in pool.all_messages() {
-            let (sent, answered) = (
-                sent.contains(message.full_name()),
-                answered.contains(message.full_name()),
-            );
-            if message.package_name() == PACKAGE && (sent || answered) {
-                contract
-                    .messages
-                    .push(contract.message(&message, sent, answered));
+        for descriptor in pool.all_messages() {
+            let is_in = |set: &BTreeSet<String>| set.contains(descriptor.full_name());
+            if descriptor.package_name() == PACKAGE && (is_in(&sent) || is_in(&answered)) {
+                let mut message = contract.message(&descriptor, is_in(&sent), is_in(&answered));
+                message.in_sdk = is_in(&in_sdk);
+                message.forwarded = is_in(&forwarded);
+                contract.messages.push(message);
             }
         }
         for descriptor in pool
@@ -158,8 +176,9 @@ impl Contract {
             .filter(|found| found.package_name() == PACKAGE)
         {
             let mut found = contract.enumeration(&descriptor);
-            found.sent = sent.contains(descriptor.full_name());
-            found.answered = answered.contains(descriptor.full_name());
+            let in_sdk = in_sdk.contains(descriptor.full_name());
+            found.sent = in_sdk && sent.contains(descriptor.full_name());
+            found.answered = in_sdk && answered.contains(descriptor.full_name());
             contract.enums.push(found);
         }
         Ok(contract)
@@ -267,6 +286,8 @@ impl Contract {
             role,
             sent,
             answered,
+            in_sdk: true,
+            forwarded: false,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
 
 pub fn emit(contract: &Contract) -> String {
     let mut out = String::new();
-    for message in &contract.messages {
+    for message in contract.messages.iter().filter(|message| message.in_sdk) {
         match &message.role {
             Role::Request(operation) => out += &request(message, operation),
             Role::Response(operation) => {

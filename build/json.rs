@@ -8,7 +8,7 @@ use crate::contract::{Contract, Field, Kind, Message, PACKAGE, Role};
 
 const HELPERS: &str = "crate::api::aws_json";
 
-/// Requests are read and responses written, so that is what each message derives.
+/// Requests are read and responses written, so that is what each message derives; what is forwarded is both.
 pub fn attributes(contract: &Contract, config: &mut Config) {
     for message in &contract.messages {
         let path = format!(".{PACKAGE}.{}", message.name);
@@ -36,6 +36,7 @@ pub fn attributes(contract: &Contract, config: &mut Config) {
 
 fn derives(message: &Message) -> &'static str {
     match (message.sent, message.answered) {
+        _ if message.forwarded => "#[derive(serde::Deserialize, serde::Serialize)]",
         (true, true) => "#[derive(serde::Deserialize, serde::Serialize)]",
         (true, false) => "#[derive(serde::Deserialize)]",
         _ => "#[derive(serde::Serialize)]",

@@ -8,9 +8,7 @@ use crate::{
 
 /// One type an operation, and the table of all.
 pub fn table(contract: &Contract) -> String {
-    let types: String = contract
-        .operations
-        .iter()
+    let types: String = everything(contract)
         .map(|operation| entry(contract, operation))
         .collect();
     let facts: String = contract
@@ -20,8 +18,13 @@ pub fn table(contract: &Contract) -> String {
         .collect();
     let count = contract.operations.len();
     format!(
-        "{types} /// Every operation, in the contract's order.\npub static ALL: [&Facts; {count}] = [{facts}];"
+        "{types} /// Every operation of the Proton API, in the contract's order.\npub static ALL: [&Facts; {count}] = [{facts}];"
     )
+}
+
+/// The operations of the Proton API and those that we add.
+fn everything(contract: &Contract) -> impl Iterator<Item = &Operation> {
+    contract.operations.iter().chain(&contract.inventions)
 }
 
 fn entry(contract: &Contract, operation: &Operation) -> String {
@@ -87,25 +90,33 @@ pub fn calls(contract: &Contract) -> String {
             }}"
         )
     };
-    contract.operations.iter().map(call).collect()
+    let forwarded = |found: &Operation| {
+        let name = &found.name;
+        format!("forwarded!({name}, pb::{name}Request, pb::{name}Response);")
+    };
+    let calls = contract.operations.iter().map(call);
+    calls
+        .chain(contract.inventions.iter().map(forwarded))
+        .collect()
 }
 
 /// `ProtonService`, one method an operation.
 pub fn service(contract: &Contract) -> String {
-    let method = |found: &Operation| {
-        let name = &found.name;
-        format!(
-            "async fn {}(&self, request: Request<pb::{name}Request>) -> Result<Response<pb::{name}Response>, Status> {{
-                self.call::<operation::{name}>(request).await
-            }}",
-            snake(name)
-        )
-    };
     let methods: String = contract.operations.iter().map(method).collect();
     format!("#[tonic::async_trait] impl ProtonService for Facade {{ {methods} }}")
 }
 
-/// `ProtonStreamingService`, one method a paginator and a waiter.
+fn method(found: &Operation) -> String {
+    let name = &found.name;
+    format!(
+        "async fn {}(&self, request: Request<pb::{name}Request>) -> Result<Response<pb::{name}Response>, Status> {{
+            self.call::<operation::{name}>(request).await
+        }}",
+        snake(name)
+    )
+}
+
+/// `ProtonStreamingService`, one method a paginator, a waiter and an invention.
 pub fn streaming_service(contract: &Contract) -> String {
     let page = |found: &Operation| {
         let name = &found.name;
@@ -128,6 +139,7 @@ pub fn streaming_service(contract: &Contract) -> String {
         .iter()
         .map(page)
         .chain(contract.waits.iter().map(wait))
+        .chain(contract.inventions.iter().map(method))
         .collect();
     let pages: String = contract.pages.iter().map(paginated).collect();
     let waits: String = contract.waits.iter().map(waiter).collect();
@@ -224,8 +236,8 @@ pub fn dispatch(contract: &Contract) -> String {
             snake(&found.name)
         )
     };
-    let handlers: String = contract.operations.iter().map(handler).collect();
-    let arms: String = contract.operations.iter().map(arm).collect();
+    let handlers: String = everything(contract).map(handler).collect();
+    let arms: String = everything(contract).map(arm).collect();
     format!(
         "/// The operations of Proton. One that is not overridden answers `UnknownOperationException`.
         pub(crate) trait Proton: Send + Sync {{ {handlers} }}

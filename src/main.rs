@@ -37,7 +37,7 @@ enum Subcommands {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         settings: Vec<OsString>,
     },
-    /// Go from nothing to published templates, call by call, then keep serving
+    /// Go from nothing to a deployed service, call by call, then keep serving
     ///
     /// Takes the settings of `serve` too; the data directory is a new one unless it is named.
     #[command(disable_help_flag = true)]
@@ -55,7 +55,7 @@ enum Subcommands {
     Bundle(bundle::Command),
     /// Move what the built-in control plane keeps: from a data directory to a database, or back
     #[command(subcommand)]
-    Store(store::Command),
+    Store(Box<store::Command>),
 }
 
 fn main() -> ExitCode {
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Subcommands::Bundle(command) => block_on(bundle::run(command))
             .flatten()
             .map(|()| ExitCode::SUCCESS),
-        Subcommands::Store(command) => block_on(store::run(command, |name| env::var_os(name)))
+        Subcommands::Store(command) => block_on(store::run(*command, |name| env::var_os(name)))
             .flatten()
             .map(|()| ExitCode::SUCCESS),
     };

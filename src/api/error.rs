@@ -26,6 +26,12 @@ impl Error {
         }
     }
 
+    /// The same, said of a member of the request.
+    pub fn under(mut self, member: &str) -> Self {
+        self.message = format!("{member}: {}", self.message);
+        self
+    }
+
     /// The request breaks a rule that only the state can tell.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new(Code::Validation, message)

@@ -78,6 +78,23 @@ pub struct Settings {
     #[arg(long, value_name = "dir:PATH|s3")]
     pub bundles: Option<Bundles>,
 
+    /// Who provisions CloudFormation templates: the engine that is built in and touches nothing outside, or AWS
+    #[arg(long, value_enum, value_name = "WHO", default_value = "local")]
+    pub cloudformation: CloudFormation,
+
+    /// A bucket for templates that are too large to be sent to CloudFormation by themselves
+    #[arg(long, value_name = "NAME")]
+    pub template_bucket: Option<String>,
+
+    /// What ends deployments of Terraform and CodeBuild, which somebody else carries out: a notification
+    /// (NotifyResourceDeploymentStatusChange), or nobody, then they succeed by themselves
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "notify")]
+    pub handover: HandOver,
+
+    /// Seconds that a deployment takes that the built-in control plane carries out by itself
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    pub pace: Duration,
+
     /// Which one layer repeats failed calls
     #[arg(long, value_enum, value_name = "WHO", default_value = "facade")]
     pub retry_owner: RetryOwner,
@@ -164,6 +181,18 @@ impl fmt::Display for Bundles {
             Self::S3 => f.write_str("s3"),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CloudFormation {
+    Local,
+    Aws,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum HandOver {
+    Notify,
+    Succeed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

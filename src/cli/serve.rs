@@ -14,12 +14,18 @@ use tokio::{
 };
 
 use super::config::{
-    AwsJson, Bundles, RetryOwner, Settings, StoreUrl, Upstream as UpstreamSetting,
+    AwsJson, Bundles, CloudFormation, HandOver, RetryOwner, Settings, StoreUrl,
+    Upstream as UpstreamSetting,
 };
 use crate::{
     control_plane::{
-        Caller, ControlPlane, Limits, Parts, ambient,
+        Caller, ControlPlane, Parts, ambient,
         bundle::source::Source,
+        provision::{
+            Engine, Engines,
+            aws::{self, TemplateBucket},
+            local,
+        },
         reconcile,
         store::{Member, Store},
         wire,
@@ -147,10 +153,52 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
     Ok(ControlPlane::new(Parts {
         store,
         bundles,
+        engines: engines(settings).await,
         ambient: Arc::new(ambient::System),
         caller: Caller::new(&settings.account_id, &settings.region),
-        limits: Limits::default(),
+        accounts: settings.accounts.iter().cloned().collect(),
+        limits: settings.limits(),
     }))
+}
+
+/// Who provisions.
+async fn engines(settings: &Settings) -> Engines {
+    let pace = settings.pace;
+    let cloudformation: Arc<dyn Engine> = match settings.cloudformation {
+        CloudFormation::Local => Arc::new(local::CloudFormation::new(pace)),
+        CloudFormation::Aws => {
+            let templates = match &settings.template_bucket {
+                Some(name) => Some(TemplateBucket {
+                    client: s3(&settings.region).await,
+                    name: name.clone(),
+                    url: format!("https://s3.{}.amazonaws.com/{name}", settings.region),
+                }),
+                None => None,
+            };
+            Arc::new(aws::CloudFormation::new(
+                aws_config(&settings.region).await,
+                templates,
+            ))
+        }
+    };
+    let handed_over: Arc<dyn Engine> = Arc::new(local::HandOver::new(match settings.handover {
+        HandOver::Notify => local::Ending::WaitsForNotify,
+        HandOver::Succeed => local::Ending::Succeeds { pace },
+    }));
+    Engines {
+        cloudformation,
+        terraform: Arc::clone(&handed_over),
+        codebuild: handed_over,
+    }
+}
+
+/// What AWS's clients are made from: the standard chain of credentials and endpoints.
+async fn aws_config(region: &str) -> aws_config::SdkConfig {
+    let region = aws_config::Region::new(region.to_owned());
+    aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
+        .region(region)
+        .load()
+        .await
 }
 
 /// The store in a database, as one of the processes that share it.
@@ -172,11 +220,7 @@ pub(super) fn open_directory(directory: &Path) -> Result<Store> {
 /// S3, or what `AWS_ENDPOINT_URL_S3` names. Endpoints other than AWS's are often reached by an
 /// address, below which buckets cannot be host names.
 pub(super) async fn s3(region: &str) -> aws_sdk_s3::Client {
-    let region = aws_config::Region::new(region.to_owned());
-    let config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
-        .region(region)
-        .load()
-        .await;
+    let config = aws_config(region).await;
     let own_endpoint =
         std::env::var_os("AWS_ENDPOINT_URL_S3").or_else(|| std::env::var_os("AWS_ENDPOINT_URL"));
     let config =

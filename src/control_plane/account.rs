@@ -1,8 +1,10 @@
-//! The account: its settings for service pipelines, and how much it holds.
+//! The account: its settings for service pipelines.
 
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
+use super::deployable::{Place, Trouble};
+use super::render::Method;
 use super::repository;
 use super::store::{Change, Expect, Key, Kind, Put};
 use super::{Caller, ControlPlane};
@@ -82,6 +84,59 @@ pub(super) async fn update_account_settings(
     }
 }
 
+/// The role for pipelines of a method, where there is one. The error names the setting that is missing.
+async fn pipeline_role(
+    plane: &ControlPlane,
+    caller: &Caller,
+    method: Method,
+) -> Result<Option<String>, Error> {
+    let record = plane.store().get(&settings_key(caller)).await?;
+    let settings: Settings = record
+        .map(|record| record.read())
+        .transpose()?
+        .unwrap_or_default();
+    let (name, role) = match method {
+        Method::CloudFormation => ("pipelineServiceRoleArn", settings.pipeline_service_role_arn),
+        Method::CodeBuild => (
+            "pipelineCodebuildRoleArn",
+            settings.pipeline_codebuild_role_arn,
+        ),
+        Method::Terraform if settings.pipeline_provisioning_repository.is_some() => {
+            return Ok(None);
+        }
+        Method::Terraform => ("pipelineProvisioningRepository", None),
+    };
+    match role {
+        Some(role) => Ok(Some(role)),
+        None => Err(Error::validation(format!(
+            "the account settings have no {name}, with which the pipeline is provisioned"
+        ))),
+    }
+}
+
+/// Whether pipelines of the method can be provisioned.
+pub(super) async fn check_pipeline(
+    plane: &ControlPlane,
+    caller: &Caller,
+    method: Method,
+) -> Result<(), Error> {
+    pipeline_role(plane, caller, method).await.map(drop)
+}
+
+/// Where pipelines are provisioned: in the account itself.
+pub(super) async fn pipeline_place(
+    plane: &ControlPlane,
+    caller: &Caller,
+    method: Method,
+    tags: Vec<(String, String)>,
+) -> Result<Place, Trouble> {
+    Ok(Place {
+        account_id: caller.account().to_owned(),
+        role_arn: pipeline_role(plane, caller, method).await?,
+        tags,
+    })
+}
+
 fn merge(
     now: Settings,
     request: &pb::UpdateAccountSettingsRequest,
@@ -120,44 +175,6 @@ fn view(caller: &Caller, settings: Settings) -> pb::AccountSettings {
             .map(|branch| branch.view(caller)),
         pipeline_service_role_arn: settings.pipeline_service_role_arn,
     }
-}
-
-pub(super) async fn get_resources_summary(
-    plane: &ControlPlane,
-    caller: &Caller,
-    _: pb::GetResourcesSummaryRequest,
-) -> Result<pb::GetResourcesSummaryResponse, Error> {
-    let scope = caller.scope();
-    let count = async |kind| -> Result<i32, Error> {
-        let count = plane.store().count(&scope, kind, None).await?;
-        Ok(i32::try_from(count).unwrap_or(i32::MAX))
-    };
-    let only_total = |total| pb::ResourceCountsSummary {
-        total,
-        ..Default::default()
-    };
-    let with_failed = |total| pb::ResourceCountsSummary {
-        failed: Some(0),
-        ..only_total(total)
-    };
-    let with_staleness = |total| pb::ResourceCountsSummary {
-        up_to_date: Some(0),
-        behind_major: Some(0),
-        behind_minor: Some(0),
-        ..with_failed(total)
-    };
-    let counts = pb::CountsSummary {
-        components: Some(with_failed(count(Kind::Component).await?)),
-        environment_templates: Some(only_total(count(Kind::EnvironmentTemplate).await?)),
-        environments: Some(with_staleness(count(Kind::Environment).await?)),
-        pipelines: Some(with_staleness(count(Kind::ServicePipeline).await?)),
-        service_instances: Some(with_staleness(count(Kind::ServiceInstance).await?)),
-        service_templates: Some(only_total(count(Kind::ServiceTemplate).await?)),
-        services: Some(with_staleness(count(Kind::Service).await?)),
-    };
-    Ok(pb::GetResourcesSummaryResponse {
-        counts: Some(counts),
-    })
 }
 
 #[cfg(test)]

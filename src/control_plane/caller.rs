@@ -18,6 +18,15 @@ impl Caller {
         }
     }
 
+    /// Whose record has the key.
+    pub(super) fn of(key: &Key) -> Self {
+        let (account, region) = key
+            .scope
+            .split_once('/')
+            .expect("scopes are made by `scope`");
+        Self::new(account, region)
+    }
+
     pub fn account(&self) -> &str {
         &self.account
     }

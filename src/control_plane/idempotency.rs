@@ -85,6 +85,38 @@ impl Fingerprint {
         put.expires_at(now_ms + i64::try_from(TOKEN_LIFE.as_millis()).expect("hours fit"))
     }
 
+    /// Whether the client token has updated the resource already, which was created then: another one of the same name knows
+    /// nothing of the token.
+    pub(super) fn is_repeat(
+        &self,
+        used: Option<&Record>,
+        name: &str,
+        created_at_ms: i64,
+        now_ms: i64,
+    ) -> Result<bool, Error> {
+        let Some(used) = used.filter(|record| !record.is_expired(now_ms)) else {
+            return Ok(false);
+        };
+        let used: Used = used.read()?;
+        match used.made.rsplit_once('@') {
+            Some((updated, at)) if updated == name && at != created_at_ms.to_string() => Ok(false),
+            _ if used.request == self.request => Ok(true),
+            _ => Err(mismatch("the client token was used with other parameters")),
+        }
+    }
+
+    /// Remembers that the client token updates a resource.
+    pub(super) fn remember_update(
+        &self,
+        key: Key,
+        former: Option<&Record>,
+        name: &str,
+        created_at_ms: i64,
+        now_ms: i64,
+    ) -> Put {
+        self.remember(key, former, &format!("{name}@{created_at_ms}"), now_ms)
+    }
+
     /// Whether a resource that still exists is the one that the client token made. A token is forgotten with its resource, and
     /// another resource may have taken the id since.
     pub(super) fn is_original(&self, envelope: &Envelope) -> Result<bool, Error> {
@@ -152,6 +184,39 @@ mod tests {
             fingerprint(Some("a"), "t").request,
             fingerprint(Some("a"), "u").request
         );
+    }
+
+    #[test]
+    fn an_update_is_repeated_on_the_same_resource_with_the_same_parameters_only() {
+        let caller = Caller::new("1", "r");
+        let update = |token: &str, description: &str| {
+            let mut request = pb::UpdateComponentRequest {
+                client_token: Some(token.to_owned()),
+                description: Some(description.to_owned()),
+                ..Default::default()
+            };
+            Fingerprint::take::<operation::UpdateComponent>(&mut request)
+        };
+        let first = update("a", "one");
+        let used = Record {
+            key: first.token_key(&caller).unwrap(),
+            rev: 1,
+            parent: None,
+            expires_at_ms: Some(100),
+            body: super::super::store::Body::of(&Used {
+                request: first.request.clone(),
+                made: "queue@5".to_owned(),
+            }),
+        };
+        let repeat = |fingerprint: &Fingerprint, created, now| {
+            fingerprint
+                .is_repeat(Some(&used), "queue", created, now)
+                .map_err(|error| error.code)
+        };
+        assert_eq!(repeat(&first, 5, 99), Ok(true));
+        assert_eq!(repeat(&update("a", "two"), 5, 99), Err(Code::Validation));
+        assert_eq!(repeat(&first, 5, 100), Ok(false));
+        assert_eq!(repeat(&first, 6, 99), Ok(false));
     }
 
     #[test]

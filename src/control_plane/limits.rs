@@ -1,6 +1,6 @@
 //! The quotas of one account in one Region.
 
-use super::bundle;
+use super::{bundle, render};
 
 /// One line a quota: what it counts, its field, the name that operators know it by, and Proton's own figure.
 macro_rules! quotas {
@@ -11,6 +11,7 @@ macro_rules! quotas {
             $($(#[doc = $counts])* pub $field: i64,)+
             /// These are the same for everybody.
             pub bundle: bundle::Limits,
+            pub rendering: render::Limits,
         }
 
         impl Default for Limits {
@@ -18,6 +19,7 @@ macro_rules! quotas {
                 Self {
                     $($field: $default,)+
                     bundle: bundle::Limits::default(),
+                    rendering: render::Limits::default(),
                 }
             }
         }

@@ -23,36 +23,59 @@ mod limits;
 pub mod provision;
 pub mod reconcile;
 pub mod render;
+pub mod spec;
 pub mod store;
 pub mod wire;
 
 mod account;
 mod attempts;
 mod caller;
+mod component;
+mod deployable;
+mod deployment;
+mod environment;
+mod environment_account_connection;
 mod environment_template;
 mod idempotency;
+mod notify;
 mod pagination;
+mod preview;
+mod repository;
+mod repository_sync;
 mod resource;
+mod service;
+mod service_instance;
+mod service_pipeline;
+mod service_sync;
 mod service_template;
+mod summary;
+mod sync;
 mod tags;
 mod template;
+mod template_sync;
 mod template_version;
+mod version_choice;
 mod version_numbers;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 pub use ambient::Ambient;
 pub use caller::Caller;
 pub use limits::Limits;
 
 use bundle::source::Source;
+use provision::Engines;
 use store::Store;
 
 /// The control plane. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct ControlPlane {
     parts: Arc<Parts>,
+    /// See `moment`.
+    last_moment: Arc<AtomicI64>,
 }
 
 /// What a control plane is made of.
@@ -60,9 +83,13 @@ pub struct Parts {
     pub store: Store,
     /// Where template bundles come from.
     pub bundles: Source,
+    /// What provisions.
+    pub engines: Engines,
     pub ambient: Arc<dyn Ambient>,
-    /// On whose behalf calls are made.
+    /// On whose behalf calls are made that are signed with no key of `accounts`, or not at all.
     pub caller: Caller,
+    /// Whose account an access key is of, by its id.
+    pub accounts: BTreeMap<String, String>,
     pub limits: Limits,
 }
 
@@ -70,6 +97,7 @@ impl ControlPlane {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts: Arc::new(parts),
+            last_moment: Arc::default(),
         }
     }
 
@@ -86,16 +114,37 @@ impl ControlPlane {
         &self.parts.bundles
     }
 
+    fn engines(&self) -> &Engines {
+        &self.parts.engines
+    }
+
     fn ambient(&self) -> &dyn Ambient {
         &*self.parts.ambient
+    }
+
+    /// The time in units of a 4096th of a millisecond, later than ever before in this process.
+    fn moment(&self) -> i64 {
+        let now = self.now_ms() << 12;
+        let next = |last: i64| now.max(last + 1);
+        let last = self
+            .last_moment
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(next(last))
+            });
+        next(last.expect("there always is a next moment"))
     }
 
     fn now_ms(&self) -> i64 {
         self.ambient().now_ms()
     }
 
-    fn caller(&self) -> &Caller {
-        &self.parts.caller
+    /// Who signs with an access key. All callers are in the one Region that the control plane is.
+    fn caller(&self, access_key_id: Option<&str>) -> Caller {
+        let default = &self.parts.caller;
+        match access_key_id.and_then(|id| self.parts.accounts.get(id)) {
+            Some(account) => Caller::new(account, default.region()),
+            None => default.clone(),
+        }
     }
 
     fn limits(&self) -> &Limits {
@@ -106,7 +155,42 @@ impl ControlPlane {
 impl fmt::Debug for ControlPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ControlPlane")
-            .field("caller", self.caller())
+            .field("caller", &self.parts.caller)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A control plane, as long as its directory.
+    pub(super) fn plane() -> (ControlPlane, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let plane = ControlPlane::new(Parts {
+            store: Store::open(directory.path()).unwrap(),
+            bundles: Source::Directory(PathBuf::new()),
+            engines: Engines {
+                cloudformation: Arc::new(provision::local::CloudFormation::default()),
+                terraform: handed_over(),
+                codebuild: handed_over(),
+            },
+            ambient: Arc::new(ambient::Manual::starting_at(0)),
+            caller: caller(),
+            accounts: BTreeMap::new(),
+            limits: Limits::default(),
+        });
+        (plane, directory)
+    }
+
+    fn handed_over() -> Arc<dyn provision::Engine> {
+        let ending = provision::local::Ending::WaitsForNotify;
+        Arc::new(provision::local::HandOver::new(ending))
+    }
+
+    pub(super) fn caller() -> Caller {
+        Caller::new("123456789012", "us-east-1")
     }
 }

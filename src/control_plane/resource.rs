@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::ControlPlane;
-use super::store::{self, Key, Put, Record};
+use super::pagination::Page;
+use super::store::{self, Key, Kind, Order, Put, Range, Record};
+use super::{Caller, ControlPlane};
 use crate::api::Error;
 
 /// Tags by key.
@@ -31,6 +32,19 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
+    /// Of what no request makes by itself.
+    pub(super) fn plain(now_ms: i64) -> Self {
+        Self {
+            created_at_ms: now_ms,
+            last_modified_at_ms: now_ms,
+            request: String::new(),
+            client_token: None,
+            modified: false,
+            tags: Tags::new(),
+            managed_tags: Tags::new(),
+        }
+    }
+
     /// A user changes the resource.
     pub(super) fn edit(&mut self, now_ms: i64) {
         self.modified = true;
@@ -60,7 +74,7 @@ pub(super) trait Resource: Serialize + DeserializeOwned + Send + Sync {
     fn envelope_mut(&mut self) -> &mut Envelope;
 
     /// Adds the index entries that follow from the record.
-    fn index(&self, put: Put) -> Put {
+    fn index(&self, put: Put, _owner: &Caller) -> Put {
         put
     }
 }
@@ -85,15 +99,64 @@ impl<R: Resource> Loaded<R> {
 
     /// Writes the value as it now is.
     pub(super) fn put(&self) -> Put {
-        self.value
-            .index(Put::update_at(self.key.clone(), self.rev, &self.value))
+        let put = Put::update_at(self.key.clone(), self.rev, &self.value);
+        self.value.index(put, &Caller::of(&self.key))
     }
+}
+
+/// Writes a new resource.
+pub(super) fn create<R: Resource>(key: Key, value: &R) -> Put {
+    let owner = Caller::of(&key);
+    value.index(Put::create(key, value), &owner)
+}
+
+/// Writes a new resource that counts among its parent's.
+pub(super) fn create_under<R: Resource>(parent: &str, key: Key, value: &R) -> Put {
+    let owner = Caller::of(&key);
+    value.index(Put::create_under(parent, key, value), &owner)
 }
 
 impl ControlPlane {
     pub(super) async fn load<R: Resource>(&self, key: &Key) -> Result<Option<Loaded<R>>, Error> {
         let record = self.store().get(key).await?;
         Ok(record.map(Loaded::of).transpose()?)
+    }
+
+    /// A page of resources of a kind, by id, of those that are wanted.
+    pub(super) async fn page<R: Resource>(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        prefix: &str,
+        page: &Page,
+        wanted: impl Fn(&R) -> bool,
+    ) -> Result<(Vec<Loaded<R>>, Option<String>), Error> {
+        let scope = caller.scope();
+        let limit = u32::try_from(page.look_for()).expect("pages are small");
+        let mut after = page.after().map(str::to_owned);
+        let mut found = Vec::new();
+        loop {
+            let range = Range {
+                scope: &scope,
+                kind,
+                prefix,
+                after: after.as_deref(),
+                limit,
+                order: Order::Ascending,
+            };
+            let records = self.store().list(range).await?;
+            let full = records.len() == limit as usize;
+            after = records.last().map(|record| record.key.id.clone());
+            for record in records {
+                let loaded = Loaded::of(record)?;
+                if wanted(&loaded.value) {
+                    found.push(loaded);
+                }
+            }
+            if !full || found.len() >= page.look_for() {
+                return Ok(page.cut(found, |loaded| loaded.key.id.clone()));
+            }
+        }
     }
 }
 

@@ -7,10 +7,16 @@ use std::ops::Bound;
 use serde::Deserialize;
 
 use super::attempts::Attempts;
+use super::component::Component;
+use super::deployment::Deployment;
+use super::environment::Environment;
 use super::environment_account_connection::Connection;
 use super::pagination::Page;
 use super::repository::Repository;
 use super::resource::{Envelope, Resource, Tags};
+use super::service::Service;
+use super::service_instance::{self, ServiceInstance};
+use super::service_pipeline::{self, Pipeline};
 use super::store::{Change, Key, Kind};
 use super::template::Template;
 use super::template_version::Version;
@@ -91,11 +97,22 @@ pub(super) async fn untag_resource(
 /// Which record an ARN names.
 fn locate(caller: &Caller, arn: &str) -> Option<Key> {
     let (family, id) = caller.own(arn)?.split_once('/')?;
+    if let ("service", Some((service, part))) = (family, id.split_once('/')) {
+        return match part.split_once('/') {
+            None if part == "pipeline" => Some(service_pipeline::key(caller, service)),
+            Some(("service-instance", name)) => Some(service_instance::key(caller, service, name)),
+            _ => None,
+        };
+    }
     let kind = match (family, id.contains(':')) {
         ("environment-template", false) => Kind::EnvironmentTemplate,
         ("environment-template", true) => Kind::EnvironmentTemplateVersion,
         ("service-template", false) => Kind::ServiceTemplate,
         ("service-template", true) => Kind::ServiceTemplateVersion,
+        ("environment", false) => Kind::Environment,
+        ("service", false) => Kind::Service,
+        ("component", false) => Kind::Component,
+        ("deployment", false) => Kind::Deployment,
         ("repository", _) => Kind::Repository,
         ("environment-account-connection", _) => Kind::EnvironmentAccountConnection,
         _ => return None,
@@ -118,10 +135,16 @@ async fn edit(
         Kind::EnvironmentTemplateVersion | Kind::ServiceTemplateVersion => {
             edit_record::<Version>(plane, &key, arn, change).await
         }
+        Kind::Environment => edit_record::<Environment>(plane, &key, arn, change).await,
+        Kind::Component => edit_record::<Component>(plane, &key, arn, change).await,
+        Kind::Deployment => edit_record::<Deployment>(plane, &key, arn, change).await,
         Kind::EnvironmentAccountConnection => {
             edit_record::<Connection>(plane, &key, arn, change).await
         }
         Kind::Repository => edit_record::<Repository>(plane, &key, arn, change).await,
+        Kind::Service => edit_record::<Service>(plane, &key, arn, change).await,
+        Kind::ServiceInstance => edit_record::<ServiceInstance>(plane, &key, arn, change).await,
+        Kind::ServicePipeline => edit_record::<Pipeline>(plane, &key, arn, change).await,
         _ => Err(not_found(arn)),
     }
 }
@@ -179,6 +202,25 @@ pub(super) fn inherit(parent: &Tags, own: Tags) -> Result<Tags, Error> {
     tags.extend(own);
     check_count(&tags)?;
     Ok(tags)
+}
+
+/// The labels for what an engine provisions: the managed tags, outermost resource first.
+pub(super) fn propagated(managed: &Tags) -> Vec<(String, String)> {
+    const ORDER: [&str; 6] = [
+        "proton:account",
+        "proton:template",
+        "proton:service",
+        "proton:environment",
+        "proton:service-instance",
+        "proton:component",
+    ];
+    let tag = |key: &&str| {
+        Some((
+            (*key).to_owned(),
+            managed.get(&format!("aws:{key}"))?.clone(),
+        ))
+    };
+    ORDER.iter().filter_map(tag).collect()
 }
 
 fn check_count(tags: &Tags) -> Result<(), Error> {
@@ -269,6 +311,19 @@ mod tests {
             found("repository/github:me/infra"),
             Some((Kind::Repository, "github:me/infra".to_owned()))
         );
+        assert_eq!(
+            found("service/web"),
+            Some((Kind::Service, "web".to_owned()))
+        );
+        assert_eq!(
+            found("service/web/service-instance/dev"),
+            Some((Kind::ServiceInstance, "web dev".to_owned()))
+        );
+        assert_eq!(
+            found("service/web/pipeline"),
+            Some((Kind::ServicePipeline, "web".to_owned()))
+        );
+        assert_eq!(found("service/web/nothing"), None);
         assert_eq!(found("nothing/t"), None);
     }
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
+use super::bundle::TemplateKind;
 use super::idempotency::Fingerprint;
 use super::pagination::Page;
 use super::resource::{Envelope, Loaded, Resource, Tags};
@@ -32,6 +33,16 @@ impl Type {
         match self {
             Self::Environment => Kind::EnvironmentTemplateVersion,
             Self::Service => Kind::ServiceTemplateVersion,
+        }
+    }
+
+    /// What a bundle for such a template has to contain.
+    pub(super) fn bundle(self, customer_managed: bool) -> TemplateKind {
+        match self {
+            Self::Environment => TemplateKind::Environment { customer_managed },
+            Self::Service => TemplateKind::Service {
+                customer_managed_pipeline: customer_managed,
+            },
         }
     }
 

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
+use super::bundle::{self, Bundle};
 use super::idempotency::Fingerprint;
 use super::pagination::Page;
 use super::reconcile::registration;
@@ -116,6 +117,26 @@ pub(super) fn schema_blob(version: &Key) -> String {
         version.kind.as_str(),
         version.id
     )
+}
+
+/// The bundle of a registered version.
+pub(super) async fn bundle(
+    plane: &ControlPlane,
+    of: Type,
+    customer_managed: bool,
+    version: &Key,
+) -> Result<Bundle, Error> {
+    let archive = plane.store().blob(&bundle_blob(version)).await?;
+    let archive = archive.ok_or_else(|| {
+        tracing::error!(%version, "a registered version has no bundle");
+        Error::internal()
+    })?;
+    let limits = plane.limits().bundle.clone();
+    let kind = of.bundle(customer_managed);
+    let checked = tokio::task::spawn_blocking(move || bundle::check(kind, &archive, &limits));
+    let checked = checked.await.map_err(|_| Error::internal())?;
+    // What was registered under other limits than today's may fail them.
+    checked.map_err(|problem| Error::validation(problem.message()))
 }
 
 /// What a version is made from.

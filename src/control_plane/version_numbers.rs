@@ -54,6 +54,25 @@ pub(super) enum Kept {
     RecommendedVersion,
 }
 
+/// How far what is deployed is behind its template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Staleness {
+    UpToDate,
+    BehindMinor,
+    BehindMajor,
+}
+
+impl Staleness {
+    /// As filters name it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "UP_TO_DATE",
+            Self::BehindMinor => "MINOR_VERSION_BEHIND",
+            Self::BehindMajor => "MAJOR_VERSION_BEHIND",
+        }
+    }
+}
+
 impl Numbers {
     /// Gives out the next number: a new major version, or a minor one of a major version that exists.
     pub(super) fn next(&mut self, major: Option<u32>) -> Option<Number> {
@@ -131,6 +150,18 @@ impl Numbers {
 
     pub(super) fn recommended_minor(&self, major: u32) -> Option<u32> {
         self.majors.get(&major)?.recommended
+    }
+
+    /// How far a version is behind what the template recommends.
+    pub(super) fn staleness(&self, number: Number) -> Staleness {
+        let recommended = self.recommended();
+        if recommended.is_some_and(|recommended| number.major < recommended.major) {
+            return Staleness::BehindMajor;
+        }
+        match self.recommended_minor(number.major) {
+            Some(minor) if number.minor < minor => Staleness::BehindMinor,
+            _ => Staleness::UpToDate,
+        }
     }
 
     /// One version for each major version, highest first: its recommended one, else its highest.

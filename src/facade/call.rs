@@ -14,12 +14,14 @@ use super::{
     Facade,
     deadline::Deadline,
     failure::Failure,
+    forward::{self, Answer, ForwardError, Question},
     status::Asked,
     token::{self, Token},
 };
 use crate::api::{
     Operation, Validate as _,
     operation::{self, Class},
+    pb,
     validate::{Path, Violations},
 };
 
@@ -33,6 +35,36 @@ pub(super) trait Call: Operation {
 }
 
 type SdkResult<O> = Result<<O as Call>::Output, SdkError<<O as Call>::Error, HttpResponse>>;
+
+/// How an operation is called that the SDK does not know.
+macro_rules! forwarded {
+    ($operation:ident, $request:ty, $response:ty) => {
+        impl Call for operation::$operation {
+            type Input = Question<Self>;
+            type Output = Answer<Self::Response>;
+            type Error = ForwardError;
+            fn send(
+                input: Self::Input,
+                client: &Client,
+            ) -> impl Future<Output = SdkResult<Self>> + Send {
+                forward::send(input, client)
+            }
+        }
+
+        impl TryFrom<$request> for Question<operation::$operation> {
+            type Error = BuildError;
+            fn try_from(request: $request) -> Result<Self, BuildError> {
+                Ok(Self::new(&request))
+            }
+        }
+
+        impl From<Answer<Self>> for $response {
+            fn from(answer: Answer<Self>) -> Self {
+                answer.response
+            }
+        }
+    };
+}
 
 include!(concat!(env!("OUT_DIR"), "/calls.rs"));
 

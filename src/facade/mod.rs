@@ -16,6 +16,7 @@ pub mod convert;
 mod credentials;
 pub mod deadline;
 mod failure;
+mod forward;
 mod lean;
 mod retry;
 mod service;

@@ -34,6 +34,7 @@ impl<'a> Method<'a> {
 
     pub(crate) fn shape(self) -> Shape {
         match (self.service, self.name) {
+            (_, "GetDeploymentContent" | "PreviewDeployment") => Shape::Unary,
             ("proton.v1.ProtonStreamingService", _) | ("grpc.health.v1.Health", "Watch") => {
                 Shape::ServerStream
             }

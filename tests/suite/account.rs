@@ -147,36 +147,3 @@ async fn a_repository_is_not_given_and_deleted_at_once() {
     let both = delete().pipeline_provisioning_repository(repository());
     assert_eq!(code(both.send().await), "ValidationException");
 }
-
-#[tokio::test]
-async fn the_summary_counts_templates_by_kind() {
-    let stack = Stack::idle();
-    stack.create_environment_template("a").await;
-    stack.create_service_template("a").await;
-    stack.create_service_template("b").await;
-    let counts = stack
-        .client
-        .get_resources_summary()
-        .send()
-        .await
-        .unwrap()
-        .counts
-        .unwrap();
-    let templates = (
-        counts.environment_templates.unwrap(),
-        counts.service_templates.unwrap(),
-    );
-    assert_eq!(
-        (templates.0.total, templates.1.total, templates.1.failed),
-        (1, 2, None)
-    );
-    let environments = counts.environments.unwrap();
-    assert_eq!(
-        (
-            environments.total,
-            environments.failed,
-            environments.behind_major
-        ),
-        (0, Some(0), Some(0))
-    );
-}

@@ -50,9 +50,15 @@ pub(crate) fn assert_agree(one: (&str, BTreeSet<String>), other: (&str, BTreeSet
 }
 
 #[test]
-fn there_are_87_operations_and_31_streams() {
+fn there_are_87_operations_31_streams_and_two_looks_at_deployments() {
     assert_eq!(service("ProtonService").methods().len(), 87);
-    assert_eq!(service("ProtonStreamingService").methods().len(), 31);
+    let ours = service("ProtonStreamingService");
+    let (streams, looks): (Vec<_>, Vec<_>) = ours
+        .methods()
+        .partition(|method| method.is_server_streaming());
+    assert_eq!(streams.len(), 31);
+    let looks: Vec<_> = looks.iter().map(|look| look.name().to_owned()).collect();
+    assert_eq!(looks, ["GetDeploymentContent", "PreviewDeployment"]);
 }
 
 /// A field as a fact, from whichever side.

@@ -22,7 +22,10 @@ use crate::{
 fn methods() -> (Vec<String>, Vec<(String, String)>) {
     let service = descriptors::service("ProtonStreamingService");
     let (mut pages, mut waits) = (Vec::new(), Vec::new());
-    for method in service.methods() {
+    for method in service
+        .methods()
+        .filter(|method| method.is_server_streaming())
+    {
         let name = method.name().to_owned();
         match name.starts_with("List") {
             true => pages.push(name),

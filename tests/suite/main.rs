@@ -5,9 +5,12 @@
 //! real SDK, in memory of this process.
 
 mod account;
+mod component;
 mod contract;
 mod conversion;
 mod descriptors;
+mod engine;
+mod environment;
 mod environment_account_connection;
 mod environment_template;
 mod facade_deadlines;
@@ -21,15 +24,22 @@ mod facade_transport;
 mod facade_world;
 mod golden;
 mod house;
+mod notify;
 mod operations;
+mod preview;
 mod redaction;
 mod registration;
 mod repository;
 mod sdk;
+mod service;
 mod service_config;
+mod service_instance;
+mod service_pipeline;
 mod service_sync;
 mod service_template;
+mod service_world;
 mod stack;
+mod summary;
 mod tags;
 mod template_sync;
 mod validation;

@@ -32,9 +32,12 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use proton_grpc::control_plane::ambient::{Ambient, Manual};
 use proton_grpc::control_plane::bundle::source::Source;
+use proton_grpc::control_plane::provision::{Engines, local};
 use proton_grpc::control_plane::store::{Change, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
 use tempfile::TempDir;
+
+use super::engine::Scripted;
 
 pub(crate) const ACCOUNT: &str = "123456789012";
 /// Another account, and the access key that its calls are signed with.
@@ -50,6 +53,9 @@ pub(crate) struct Stack {
     pub(crate) client: Client,
     pub(crate) plane: ControlPlane,
     pub(crate) clock: Arc<Manual>,
+    /// With which `scripted` ones deploy.
+    pub(crate) engine: Arc<Scripted>,
+    engines: Engines,
     directory: TempDir,
 }
 
@@ -80,6 +86,29 @@ impl Stack {
         Self::open(directory, bundles, START_MS, Limits::default())
     }
 
+    /// A control plane whose deployments take so long.
+    pub(crate) fn paced(pace: Duration) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let bundles = Source::Directory(directory.path().join("bundles"));
+        Self::engaging(
+            on_paper(pace),
+            directory,
+            bundles,
+            START_MS,
+            Limits::default(),
+        )
+        .working()
+    }
+
+    /// A control plane whose deployments end as the test says.
+    pub(crate) fn scripted(limits: Limits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let bundles = Source::Directory(directory.path().join("bundles"));
+        let engine = Arc::new(Scripted::default());
+        let stack = Self::engaging(engine.engines(), directory, bundles, START_MS, limits);
+        Self { engine, ..stack }.working()
+    }
+
     pub(crate) fn with_bundles_from(bundles: Source) -> Self {
         Self::open(
             tempfile::tempdir().unwrap(),
@@ -90,13 +119,25 @@ impl Stack {
     }
 
     fn open(directory: TempDir, bundles: Source, now_ms: i64, limits: Limits) -> Self {
+        Self::engaging(on_paper(Duration::ZERO), directory, bundles, now_ms, limits)
+    }
+
+    fn engaging(
+        engines: Engines,
+        directory: TempDir,
+        bundles: Source,
+        now_ms: i64,
+        limits: Limits,
+    ) -> Self {
         std::fs::create_dir_all(directory.path().join("bundles").join(BUCKET)).unwrap();
         let clock = Arc::new(Manual::starting_at(now_ms));
-        let plane = plane(&directory, bundles, clock.clone(), limits);
+        let plane = plane(&directory, bundles, clock.clone(), engines.clone(), limits);
         Self {
+            engines,
             client: client(&plane),
             plane,
             clock,
+            engine: Arc::default(),
             directory,
         }
     }
@@ -106,7 +147,8 @@ impl Stack {
         let mut stack = Self::idle();
         let directory = tempfile::tempdir().unwrap();
         let bundles = Source::Directory(directory.path().join("bundles"));
-        stack.plane = plane(&directory, bundles, ambient, Limits::default());
+        let engines = on_paper(Duration::ZERO);
+        stack.plane = plane(&directory, bundles, ambient, engines, Limits::default());
         stack.client = client(&stack.plane);
         stack.directory = directory;
         stack
@@ -122,7 +164,12 @@ impl Stack {
         self.plane.close().await;
         let bundles = Source::Directory(self.directory.path().join("bundles"));
         let now_ms = START_MS + i64::try_from(after.as_millis()).unwrap();
-        Self::open(self.directory, bundles, now_ms, Limits::default())
+        let limits = Limits::default();
+        let stack = Self::engaging(self.engines, self.directory, bundles, now_ms, limits);
+        Self {
+            engine: self.engine,
+            ..stack
+        }
     }
 
     pub(crate) fn data_directory(&self) -> std::path::PathBuf {
@@ -282,10 +329,21 @@ impl Stack {
     }
 }
 
+/// The built-in engines, with the time that deployments take.
+fn on_paper(pace: Duration) -> Engines {
+    let handed_over = Arc::new(local::HandOver::new(local::Ending::WaitsForNotify));
+    Engines {
+        cloudformation: Arc::new(local::CloudFormation::new(pace)),
+        terraform: handed_over.clone(),
+        codebuild: handed_over,
+    }
+}
+
 fn plane(
     directory: &TempDir,
     bundles: Source,
     ambient: Arc<dyn Ambient>,
+    engines: Engines,
     limits: Limits,
 ) -> ControlPlane {
     let store = Store::open(&directory.path().join("data")).unwrap();
@@ -293,6 +351,7 @@ fn plane(
     ControlPlane::new(Parts {
         store,
         bundles,
+        engines,
         ambient,
         caller,
         accounts: BTreeMap::from([(OTHER_KEY.to_owned(), OTHER_ACCOUNT.to_owned())]),

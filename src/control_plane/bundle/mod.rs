@@ -106,6 +106,11 @@ impl Bundle {
     pub fn part(&self, kind: PartKind) -> Option<&Part> {
         self.parts.iter().find(|part| part.kind == kind)
     }
+
+    /// The part itself, for whoever needs nothing else of the bundle.
+    pub fn into_part(self, kind: PartKind) -> Option<Part> {
+        self.parts.into_iter().find(|part| part.kind == kind)
+    }
 }
 
 /// One folder of infrastructure code.

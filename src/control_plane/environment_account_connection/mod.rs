@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
 use super::idempotency::Fingerprint;
-use super::resource::{Envelope, Loaded, Resource};
+use super::resource::{self, Envelope, Loaded, Resource};
 use super::store::{Change, CommitError, Expect, Index, Key, Kind, Order, Put, Record};
 use super::{Caller, ControlPlane, tags};
 use crate::api::{Error, operation, pb};
@@ -48,7 +48,7 @@ impl Resource for Connection {
         &mut self.envelope
     }
 
-    fn index(&self, put: Put) -> Put {
+    fn index(&self, put: Put, _owner: &Caller) -> Put {
         put.indexed(BY_ID, self.id.as_str())
             .indexed(ADDRESSED, self.management_account.caller().scope())
     }
@@ -115,6 +115,51 @@ fn not_found(id: &str) -> Error {
     Error::not_found(format!(
         "environment account connection {id} does not exist"
     ))
+}
+
+/// What a connection gives the environment that is provisioned by it.
+pub(super) struct Connected {
+    pub(super) account: String,
+    pub(super) role_arn: Option<String>,
+    pub(super) codebuild_role_arn: Option<String>,
+    pub(super) component_role_arn: Option<String>,
+    /// What must still be so when the environment is written.
+    pub(super) unchanged: Expect,
+}
+
+/// The connection by which the management account may provision the environment, or why it is none.
+pub(super) async fn connected(
+    plane: &ControlPlane,
+    management: &Caller,
+    id: &str,
+    environment: &str,
+) -> Result<Result<Connected, String>, Error> {
+    let found = plane
+        .store()
+        .list_by(BY_ID, id, None, 1, Order::Ascending)
+        .await?
+        .pop();
+    let connection = found.map(Loaded::<Connection>::of).transpose()?;
+    let own = connection.filter(|found| found.value.management_account.caller() == *management);
+    let Some(Loaded { key, rev, value }) = own else {
+        return Ok(Err(format!("connection {id} does not exist")));
+    };
+    if value.status != Status::Connected {
+        return Ok(Err(format!("connection {id} is not CONNECTED")));
+    }
+    if value.environment_name != environment {
+        return Ok(Err(format!(
+            "connection {id} is for environment {:?}",
+            value.environment_name
+        )));
+    }
+    Ok(Ok(Connected {
+        account: value.environment_account.account,
+        role_arn: value.roles.cloudformation,
+        codebuild_role_arn: value.roles.codebuild,
+        component_role_arn: value.roles.component,
+        unchanged: Expect::Rev(key, rev),
+    }))
 }
 
 /// Where the open request for an environment keeps its name taken.
@@ -199,7 +244,7 @@ async fn insert(
             return Ok(original);
         }
         let mut change = Change::new()
-            .put(connection.index(Put::create(key.clone(), &connection)))
+            .put(resource::create(key.clone(), &connection))
             .put(Put::create(request_key.clone(), &connection.id))
             .expect(Expect::AtMost {
                 scope: caller.scope(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{after, registration};
+use super::{after, deployment, registration, service};
 use crate::control_plane::ControlPlane;
 use crate::control_plane::store::{Change, Claimed, CommitError, Work};
 
@@ -19,6 +19,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why an attempt came to nothing, though the next may succeed. `Display` is for the user to read.
 pub(super) type Setback = Box<dyn std::error::Error + Send + Sync>;
+
+/// What an attempt came to.
+pub(super) enum Step {
+    /// Nothing is left to do.
+    Done(Change),
+    /// There is more to do, at this time.
+    Later { change: Change, at_ms: i64 },
+}
 
 /// Works on the item for as long as it is held.
 pub(super) async fn attend(
@@ -57,7 +65,13 @@ async fn attempt(plane: &ControlPlane, claimed: &Claimed) -> Result<Change, Comm
     let work = &claimed.work;
     let setback = match work.attempt <= MOST_ATTEMPTS {
         true => match perform(plane, work).await {
-            Ok(change) => return Ok(change.complete(claimed)),
+            Ok(Step::Done(change)) => return Ok(change.complete(claimed)),
+            Ok(Step::Later { change, at_ms }) => {
+                let mut later = claimed.clone();
+                later.work.attempt = 0;
+                later.work.run_at_ms = at_ms;
+                return Ok(change.reschedule(&later));
+            }
             Err(setback) => setback,
         },
         false => "it came to no end".into(),
@@ -73,9 +87,11 @@ async fn attempt(plane: &ControlPlane, claimed: &Claimed) -> Result<Change, Comm
 }
 
 /// Each kind of work, a line here and one below.
-async fn perform(plane: &ControlPlane, work: &Work) -> Result<Change, Setback> {
+async fn perform(plane: &ControlPlane, work: &Work) -> Result<Step, Setback> {
     match work.kind.as_str() {
-        registration::KIND => registration::perform(plane, work).await,
+        deployment::KIND => deployment::perform(plane, work).await,
+        registration::KIND => Ok(Step::Done(registration::perform(plane, work).await?)),
+        service::KIND => Ok(Step::Done(service::perform(plane, work).await?)),
         kind => Err(format!("work of kind {kind:?} is not known to this program").into()),
     }
 }
@@ -83,7 +99,9 @@ async fn perform(plane: &ControlPlane, work: &Work) -> Result<Change, Setback> {
 /// The change that makes the failure the outcome.
 async fn give_up(plane: &ControlPlane, work: &Work, why: &str) -> Result<Change, CommitError> {
     match work.kind.as_str() {
+        deployment::KIND => Ok(deployment::give_up(plane, work, why).await?),
         registration::KIND => Ok(registration::give_up(plane, work, why).await?),
+        service::KIND => Ok(service::give_up(plane, work, why).await?),
         _ => Ok(Change::new()),
     }
 }

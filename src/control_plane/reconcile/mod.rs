@@ -6,7 +6,9 @@
 //! dies. What fails for a cause that may pass is tried again, later each time; after the last attempt the failure is the outcome.
 
 mod attend;
+pub(super) mod deployment;
 pub(super) mod registration;
+pub(super) mod service;
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -16,6 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::ControlPlane;
+use super::deployable::{Prepared, Trouble};
+use super::render::{self, Rendering};
 use super::store::{Claim, Claimed, CommitError};
 
 /// Items worked on at the same time.
@@ -129,4 +133,25 @@ fn after(plane: &ControlPlane, time: Duration) -> i64 {
 
 fn ms(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).expect("pauses are short")
+}
+
+/// Renders on a thread for blocking work: templates come from strangers and may take their time.
+pub(super) async fn render_in_background(
+    plane: &ControlPlane,
+    prepared: Prepared,
+) -> Result<Rendering, Trouble> {
+    let limits = plane.limits().rendering.clone();
+    let rendering = tokio::task::spawn_blocking(move || {
+        let Prepared {
+            manifest,
+            files,
+            namespace,
+            origin,
+        } = prepared;
+        render::render(&manifest, &files, &namespace, &origin, &limits)
+    });
+    let rendered = rendering
+        .await
+        .map_err(|_| Trouble::Setback("the templates could not be rendered".into()))?;
+    rendered.map_err(|refused| Trouble::Unfit(refused.to_string()))
 }

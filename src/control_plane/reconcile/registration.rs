@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::attend::Setback;
 use crate::control_plane::bundle::source::FetchError;
-use crate::control_plane::bundle::{self, Problem, TemplateKind};
+use crate::control_plane::bundle::{self, Problem};
 use crate::control_plane::resource::Loaded;
 use crate::control_plane::store::{self, Change, Key, Kind, NewWork, Work};
 use crate::control_plane::template::{Template, Type};
@@ -120,13 +120,7 @@ async fn check(
     archive: Bytes,
     earlier: Option<Vec<u8>>,
 ) -> Result<Result<String, Problem>, Setback> {
-    let customer_managed = registering.template.customer_managed;
-    let kind = match registering.of {
-        Type::Environment => TemplateKind::Environment { customer_managed },
-        Type::Service => TemplateKind::Service {
-            customer_managed_pipeline: customer_managed,
-        },
-    };
+    let kind = registering.of.bundle(registering.template.customer_managed);
     let limits = plane.limits().bundle.clone();
     let checking = tokio::task::spawn_blocking(move || {
         let schema = bundle::check(kind, &archive, &limits)?.schema;

@@ -63,6 +63,17 @@ pub enum Method {
     CodeBuild,
 }
 
+impl Method {
+    /// By which what has this manifest is provisioned.
+    pub fn of(manifest: &Manifest) -> Self {
+        match manifest {
+            Manifest::CloudFormation { .. } => Self::CloudFormation,
+            Manifest::Terraform { .. } => Self::Terraform,
+            Manifest::CodeBuild(_) => Self::CodeBuild,
+        }
+    }
+}
+
 /// The settings of a build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Build {

@@ -9,7 +9,7 @@ use crate::control_plane::attempts::Attempts;
 use crate::control_plane::resource::timestamp;
 use crate::control_plane::store::{Change, Expect, Index, Key, Kind, Order, Put, Record};
 use crate::control_plane::sync::status::Targets;
-use crate::control_plane::{Caller, ControlPlane};
+use crate::control_plane::{Caller, ControlPlane, service_instance};
 
 /// From the id of a blocker to the record that it is in.
 const BY_ID: Index = Index::new("service_sync_blocker");
@@ -49,6 +49,30 @@ impl Blockers {
         blockers.any(|known| known.instance.as_deref() == instance && known.resolved.is_none())
     }
 
+    /// Blocks what the deed calls for, unless that is blocked already.
+    fn add(&mut self, plane: &ControlPlane, instance: &str, deed: Deed) {
+        let (blocked, verb) = match deed {
+            Deed::Created => (Some(instance), "created"),
+            Deed::Updated => (Some(instance), "updated"),
+            Deed::Deleted => (None, "deleted"),
+        };
+        if deed == Deed::Deleted {
+            let of_it = |known: &Blocker| known.instance.as_deref() == Some(instance);
+            self.blockers.retain(|known| !of_it(known));
+        }
+        if self.is_blocked(blocked) {
+            return;
+        }
+        self.blockers.push(Blocker {
+            id: plane.ambient().uuid(),
+            instance: blocked.map(str::to_owned),
+            created_at_ms: plane.now_ms(),
+            created_reason: format!("service instance {instance:?} was {verb} by hand"),
+            contexts: vec![("serviceInstanceName".to_owned(), instance.to_owned())],
+            resolved: None,
+        });
+    }
+
     /// Forgets the oldest of too many that are resolved.
     fn trim(&mut self) {
         let is_resolved = |blocker: &Blocker| blocker.resolved.is_some();
@@ -73,27 +97,20 @@ impl Blockers {
 
 /// What was done by hand to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no operation changes instances yet")
-)]
 pub(in crate::control_plane) enum Deed {
     Created,
     Updated,
     Deleted,
 }
 
-/// Adds to a change that is made by hand what keeps sync from undoing it. Without a sync configuration there is nothing to keep.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no operation changes instances yet")
-)]
+/// Adds to a change that is made by hand what keeps sync from undoing it: of the instances of a service, what was done to each.
+/// Without a sync configuration there is nothing to keep.
 pub(in crate::control_plane) async fn block(
     plane: &ControlPlane,
     caller: &Caller,
     mut change: Change,
-    (service, instance): (&str, &str),
-    deed: Deed,
+    service: &str,
+    deeds: &[(&str, Deed)],
 ) -> Result<Change, Error> {
     let synced = synced(caller, service);
     let key = blockers_key(caller, service);
@@ -102,7 +119,7 @@ pub(in crate::control_plane) async fn block(
     let [config, targets, former] = &records[..] else {
         unreachable!("one record is answered a key");
     };
-    if config.is_none() {
+    if config.is_none() || deeds.is_empty() {
         return Ok(change);
     }
     change = change.expect(Expect::Present(synced.config));
@@ -114,29 +131,18 @@ pub(in crate::control_plane) async fn block(
             blockers: Vec::new(),
         },
     };
-    let (blocked, verb) = match deed {
-        Deed::Created => (Some(instance), "created"),
-        Deed::Updated => (Some(instance), "updated"),
-        Deed::Deleted => (None, "deleted"),
-    };
-    if deed == Deed::Deleted {
-        let of_it = |known: &Blocker| known.instance.as_deref() == Some(instance);
-        blockers.blockers.retain(|known| !of_it(known));
-        if let Some(record) = targets {
-            let mut targets: Targets = record.read()?;
-            targets.remove(instance);
-            change = change.put(Put::update(record, &targets));
-        }
+    for (instance, deed) in deeds {
+        blockers.add(plane, instance, *deed);
     }
-    if !blockers.is_blocked(blocked) {
-        blockers.blockers.push(Blocker {
-            id: plane.ambient().uuid(),
-            instance: blocked.map(str::to_owned),
-            created_at_ms: plane.now_ms(),
-            created_reason: format!("service instance {instance:?} was {verb} by hand"),
-            contexts: vec![("serviceInstanceName".to_owned(), instance.to_owned())],
-            resolved: None,
-        });
+    let deleted: Vec<&str> = deeds
+        .iter()
+        .filter(|(_, deed)| *deed == Deed::Deleted)
+        .map(|(instance, _)| *instance)
+        .collect();
+    if let (Some(record), false) = (targets, deleted.is_empty()) {
+        let mut targets: Targets = record.read()?;
+        targets.retain(|instance, _| !deleted.contains(&&**instance));
+        change = change.put(Put::update(record, &targets));
     }
     Ok(change.put(blockers.put(key, former.as_ref())))
 }
@@ -153,7 +159,7 @@ pub(in crate::control_plane) async fn get_service_sync_blocker_summary(
             format!("service {service:?}"),
         ),
         Some(instance) => (
-            caller.key(Kind::ServiceInstance, format!("{service}/{instance}")),
+            service_instance::key(caller, &service, instance),
             format!("instance {instance:?} of service {service:?}"),
         ),
     };

@@ -29,6 +29,17 @@ impl Change {
         self
     }
 
+    /// Both changes as one.
+    pub fn and(mut self, mut other: Self) -> Self {
+        self.expects.append(&mut other.expects);
+        self.deletes.append(&mut other.deletes);
+        self.puts.append(&mut other.puts);
+        self.blobs.append(&mut other.blobs);
+        self.enqueued.append(&mut other.enqueued);
+        self.held.append(&mut other.held);
+        self
+    }
+
     pub fn put(mut self, put: Put) -> Self {
         self.puts.push(put);
         self

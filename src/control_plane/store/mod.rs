@@ -85,7 +85,7 @@ pub use self::change::{Change, Expect, Put};
 pub use self::error::{Cause, CommitError, Error, OpenError};
 pub use self::event::{Emitted, Event, EventId};
 pub use self::postgres::{Database, Member};
-pub use self::record::{Body, Index, Key, Kind, Order, Range, Record};
+pub use self::record::{Body, Entry, Index, Key, Kind, Order, Range, Record};
 pub use self::transfer::{ExportError, ImportError, Totals};
 pub use self::work::{Claim, Claimed, NewWork, Work};
 
@@ -160,6 +160,11 @@ impl Store {
         order: Order,
     ) -> Result<Vec<Record>, Error> {
         with!(self, engine => engine.list_by(index, value, after, limit, order).await)
+    }
+
+    /// The entries of the index whose values begin with this, without their records: for what looks at very many at once.
+    pub async fn entries(&self, index: Index, prefix: &str) -> Result<Vec<Entry>, Error> {
+        with!(self, engine => engine.entries(index, prefix).await)
     }
 
     /// How many records the kind has in the scope, or under one parent there. Read from a counter, whatever the number.

@@ -28,6 +28,10 @@ pub(super) const LIST_BY_DESCENDING: &str = "
     WHERE e.name = $1 AND e.value = $2 AND (e.scope, e.kind, e.id) < ($3, $4, $5)
     ORDER BY e.scope DESC, e.kind DESC, e.id DESC LIMIT $6";
 
+pub(super) const ENTRIES_BETWEEN: &str = "
+    SELECT scope, kind, id, value FROM index_entries
+    WHERE name = $1 AND value >= $2 AND value < $3 ORDER BY value, scope, kind, id";
+
 pub(super) fn list(order: Order) -> &'static str {
     match order {
         Order::Ascending => LIST_ASCENDING,
@@ -144,6 +148,7 @@ pub(super) const ALL: &[&str] = &[
     LIST_DESCENDING,
     LIST_BY_ASCENDING,
     LIST_BY_DESCENDING,
+    ENTRIES_BETWEEN,
     REV,
     INSERT,
     UPDATE,

@@ -3,8 +3,10 @@
 use super::dispatch::Proton;
 use crate::api::{Error, Operation, operation};
 use crate::control_plane::{
-    Caller, ControlPlane, account, environment_account_connection, environment_template,
-    repository, repository_sync, service_sync, service_template, tags, template_sync,
+    Caller, ControlPlane, account, component, deployment, environment,
+    environment_account_connection, environment_template, notify, preview, repository,
+    repository_sync, service, service_instance, service_pipeline, service_sync, service_template,
+    summary, tags, template_sync,
 };
 
 macro_rules! operations {
@@ -26,8 +28,32 @@ macro_rules! operations {
 operations! {
     account {
         get_account_settings: GetAccountSettings,
-        get_resources_summary: GetResourcesSummary,
         update_account_settings: UpdateAccountSettings,
+    }
+    component {
+        create_component: CreateComponent,
+        get_component: GetComponent,
+        list_components: ListComponents,
+        update_component: UpdateComponent,
+        delete_component: DeleteComponent,
+        cancel_component_deployment: CancelComponentDeployment,
+        list_component_outputs: ListComponentOutputs,
+        list_component_provisioned_resources: ListComponentProvisionedResources,
+    }
+    deployment {
+        get_deployment: GetDeployment,
+        list_deployments: ListDeployments,
+        delete_deployment: DeleteDeployment,
+    }
+    environment {
+        create_environment: CreateEnvironment,
+        get_environment: GetEnvironment,
+        list_environments: ListEnvironments,
+        update_environment: UpdateEnvironment,
+        delete_environment: DeleteEnvironment,
+        cancel_environment_deployment: CancelEnvironmentDeployment,
+        list_environment_outputs: ListEnvironmentOutputs,
+        list_environment_provisioned_resources: ListEnvironmentProvisionedResources,
     }
     environment_account_connection {
         create_environment_account_connection: CreateEnvironmentAccountConnection,
@@ -50,6 +76,10 @@ operations! {
         update_environment_template_version: UpdateEnvironmentTemplateVersion,
         delete_environment_template_version: DeleteEnvironmentTemplateVersion,
     }
+    preview {
+        preview_deployment: PreviewDeployment,
+        get_deployment_content: GetDeploymentContent,
+    }
     repository {
         create_repository: CreateRepository,
         get_repository: GetRepository,
@@ -59,6 +89,28 @@ operations! {
     repository_sync {
         get_repository_sync_status: GetRepositorySyncStatus,
         list_repository_sync_definitions: ListRepositorySyncDefinitions,
+    }
+    service {
+        create_service: CreateService,
+        get_service: GetService,
+        list_services: ListServices,
+        update_service: UpdateService,
+        delete_service: DeleteService,
+    }
+    service_instance {
+        create_service_instance: CreateServiceInstance,
+        get_service_instance: GetServiceInstance,
+        list_service_instances: ListServiceInstances,
+        update_service_instance: UpdateServiceInstance,
+        cancel_service_instance_deployment: CancelServiceInstanceDeployment,
+        list_service_instance_outputs: ListServiceInstanceOutputs,
+        list_service_instance_provisioned_resources: ListServiceInstanceProvisionedResources,
+    }
+    service_pipeline {
+        update_service_pipeline: UpdateServicePipeline,
+        cancel_service_pipeline_deployment: CancelServicePipelineDeployment,
+        list_service_pipeline_outputs: ListServicePipelineOutputs,
+        list_service_pipeline_provisioned_resources: ListServicePipelineProvisionedResources,
     }
     service_sync {
         create_service_sync_config: CreateServiceSyncConfig,
@@ -80,6 +132,12 @@ operations! {
         list_service_template_versions: ListServiceTemplateVersions,
         update_service_template_version: UpdateServiceTemplateVersion,
         delete_service_template_version: DeleteServiceTemplateVersion,
+    }
+    notify {
+        notify_resource_deployment_status_change: NotifyResourceDeploymentStatusChange,
+    }
+    summary {
+        get_resources_summary: GetResourcesSummary,
     }
     tags {
         list_tags_for_resource: ListTagsForResource,

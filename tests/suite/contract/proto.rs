@@ -9,8 +9,8 @@ use proton_grpc::api::operation;
 
 use super::{COMMON_ERRORS, Field};
 use crate::descriptors::{
-    PACKAGE, extension, is_optional_list, is_redacted, is_timestamp, is_union, items, option, pool,
-    rules::Rules, service, values, wire_name,
+    PACKAGE, extension, is_invented, is_optional_list, is_redacted, is_timestamp, is_union, items,
+    option, pool, rules::Rules, service, values, wire_name,
 };
 
 /// What the contract adds to Protobuf's own options.
@@ -21,12 +21,13 @@ pub(super) fn facts() -> BTreeSet<String> {
     for method in service("ProtonService").methods() {
         facts.extend(operation_facts(&method));
     }
-    for method in service("ProtonStreamingService").methods() {
+    let streams = service("ProtonStreamingService");
+    for method in streams.methods().filter(is_of_the_api) {
         facts.extend(stream(&method));
     }
     for message in pool()
         .all_messages()
-        .filter(|message| message.package_name() == PACKAGE)
+        .filter(|message| message.package_name() == PACKAGE && !is_invented(&message.parent_file()))
     {
         // The shape of an option, and lists that can be absent, are not the API's.
         if message.name() != "Waiter" && items(&Kind::Message(message.clone())).is_none() {
@@ -35,7 +36,7 @@ pub(super) fn facts() -> BTreeSet<String> {
     }
     for found in pool()
         .all_enums()
-        .filter(|found| found.package_name() == PACKAGE)
+        .filter(|found| found.package_name() == PACKAGE && !is_invented(&found.parent_file()))
     {
         let values = values(&found);
         facts.extend(
@@ -45,6 +46,11 @@ pub(super) fn facts() -> BTreeSet<String> {
         );
     }
     facts
+}
+
+/// Whether the method is one of the API's, or makes a stream of one.
+fn is_of_the_api(method: &MethodDescriptor) -> bool {
+    !is_invented(&method.input().parent_file())
 }
 
 fn operation_facts(method: &MethodDescriptor) -> Vec<String> {
@@ -252,7 +258,7 @@ fn texts(list: &Value) -> impl Iterator<Item = &str> {
 
 /// What the design adds to the API is this and no more.
 #[test]
-fn the_contract_invents_only_streams_absent_lists_and_its_options() {
+fn the_contract_invents_only_streams_previews_absent_lists_and_its_options() {
     let ours = |name: &str| name.starts_with(&format!("{PACKAGE}."));
     let mut services: Vec<_> = pool()
         .services()
@@ -260,6 +266,18 @@ fn the_contract_invents_only_streams_absent_lists_and_its_options() {
         .collect();
     services.sort();
     assert_eq!(services, ["ProtonService", "ProtonStreamingService"]);
+
+    for method in service("ProtonStreamingService").methods() {
+        let invented = [method.input(), method.output()];
+        let invented = invented.map(|message| is_invented(&message.parent_file()));
+        assert_eq!(
+            invented,
+            [!method.is_server_streaming(); 2],
+            "{}",
+            method.name()
+        );
+        assert_eq!(level(&method), "NO_SIDE_EFFECTS", "{}", method.name());
+    }
 
     let mut options: Vec<_> = pool()
         .all_extensions()

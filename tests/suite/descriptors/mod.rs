@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use prost_reflect::{
     DescriptorPool, DynamicMessage, EnumDescriptor, EnumValueDescriptor, ExtensionDescriptor,
-    FieldDescriptor, Kind, MessageDescriptor, ServiceDescriptor, Value,
+    FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, ServiceDescriptor, Value,
 };
 use proton_grpc::api;
 
@@ -69,6 +69,11 @@ pub(crate) fn reachable(
         }
     }
     found
+}
+
+/// Whether something that the file declares is no part of the Proton API.
+pub(crate) fn is_invented(file: &FileDescriptor) -> bool {
+    file.name() == "proton/v1/preview.proto"
 }
 
 /// Every message of the API.

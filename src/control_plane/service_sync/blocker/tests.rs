@@ -16,7 +16,7 @@ async fn with_instance() -> (ControlPlane, tempfile::TempDir) {
     };
     let there = [
         caller().key(Kind::Service, "web"),
-        caller().key(Kind::ServiceInstance, "web/dev"),
+        service_instance::key(&caller(), "web", "dev"),
         repository.key(&caller()),
     ];
     let change = there.into_iter().fold(Change::new(), |change, key| {
@@ -40,7 +40,7 @@ async fn synced_from_git(plane: &ControlPlane) {
 }
 
 async fn by_hand(plane: &ControlPlane, deed: Deed) {
-    let change = block(plane, &caller(), Change::new(), ("web", "dev"), deed).await;
+    let change = block(plane, &caller(), Change::new(), "web", &[("dev", deed)]).await;
     plane.store().commit(change.unwrap()).await.unwrap();
 }
 

@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use crate::control_plane::store::{
-    Body, Claimed, Emitted, Event, EventId, Key, Kind, Record, Work,
+    Body, Claimed, Emitted, Entry, Event, EventId, Key, Kind, Record, Work,
 };
 
 /// Workers of several processes take what is due past each other.
@@ -75,6 +75,13 @@ pub(super) fn record(row: &Row) -> Read<Record> {
         parent: row.try_get(4)?,
         expires_at_ms: row.try_get(5)?,
         body: Body::from(row.try_get::<_, String>(6)?),
+    })
+}
+
+pub(super) fn entry(row: &Row) -> Read<Entry> {
+    Ok(Entry {
+        key: key(row, 0)?,
+        value: row.try_get(3)?,
     })
 }
 

@@ -38,8 +38,8 @@ use super::record::behind;
 use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
-    Change, Claim, Claimed, CommitError, Emitted, Error, EventId, Index, Key, Kind, OpenError,
-    Order, Range, Record, sql,
+    Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
+    OpenError, Order, Range, Record, sql,
 };
 
 /// One of the processes that share a database.
@@ -154,6 +154,16 @@ impl Postgres {
             i64::from(limit),
         ];
         self.rows(sql::list_by(order), params, dialect::record)
+            .await
+    }
+
+    pub(super) async fn entries(&self, index: Index, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let params = values![
+            index.as_str(),
+            prefix.to_owned(),
+            format!("{prefix}\u{10FFFF}"),
+        ];
+        self.rows(sql::ENTRIES_BETWEEN, params, dialect::entry)
             .await
     }
 

@@ -10,7 +10,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::control_plane::store::{
-    Body, Claimed, CommitError, Emitted, Error, Event, EventId, Key, Kind, OpenError, Record, Work,
+    Body, Claimed, CommitError, Emitted, Entry, Error, Event, EventId, Key, Kind, OpenError,
+    Record, Work,
 };
 
 /// The steps from an empty database to the current schema, forward only; `user_version` counts those done.
@@ -131,6 +132,13 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         parent: row.get(4)?,
         expires_at_ms: row.get(5)?,
         body: Body::from(row.get::<_, String>(6)?),
+    })
+}
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        key: key(row, 0)?,
+        value: row.get(3)?,
     })
 }
 

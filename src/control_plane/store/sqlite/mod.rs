@@ -29,8 +29,8 @@ use super::record::behind;
 use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
-    Change, Claim, Claimed, CommitError, Emitted, Error, EventId, Index, Key, Kind, OpenError,
-    Order, Range, Record, sql,
+    Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
+    OpenError, Order, Range, Record, sql,
 };
 
 pub(super) struct Sqlite {
@@ -100,6 +100,21 @@ impl Sqlite {
                 )?
                 .collect()
         })
+    }
+
+    pub(super) async fn entries(&self, index: Index, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let readers = Arc::clone(&self.readers);
+        let (first, end) = (prefix.to_owned(), format!("{prefix}\u{10FFFF}"));
+        let read = move || {
+            readers.read(|conn| {
+                conn.prepare_cached(sql::ENTRIES_BETWEEN)?
+                    .query_map(params![index.as_str(), first, end], database::entry)?
+                    .collect()
+            })
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(Error::unavailable)?
     }
 
     pub(super) async fn count(

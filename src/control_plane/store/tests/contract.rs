@@ -13,6 +13,7 @@ on_each_engine! {
     a_parent_with_children_stays_unless_they_go_with_it,
     a_record_that_others_refer_to_stays,
     a_quota_counts_several_kinds_together_and_many_records_at_once,
+    entries_are_read_by_the_beginning_of_their_values,
     counts_are_kept_by_kind_and_by_parent,
     lists_go_bytewise_by_prefix_and_page_both_ways,
     an_index_finds_records_in_every_scope_and_pages_by_key,
@@ -175,6 +176,33 @@ async fn a_quota_counts_several_kinds_together_and_many_records_at_once(store: S
     let error = store.commit(three).await.unwrap_err();
     assert!(matches!(error, CommitError::Full { limit: 3 }), "{error}");
     store.commit(two).await.unwrap();
+}
+
+async fn entries_are_read_by_the_beginning_of_their_values(store: Scratch) {
+    let change = [
+        ("prod", "net 1"),
+        ("dev", "net 1"),
+        ("test", "net 2"),
+        ("other", "mesh 1"),
+    ]
+    .into_iter()
+    .fold(Change::new(), |change, (name, value)| {
+        change.put(Put::create(environment(name), "x").indexed(BY_TEMPLATE, value))
+    });
+    store.commit(change).await.unwrap();
+    let entry = |value: &str, name| Entry {
+        value: value.to_owned(),
+        key: environment(name),
+    };
+    assert_eq!(
+        store.entries(BY_TEMPLATE, "net ").await.unwrap(),
+        [
+            entry("net 1", "dev"),
+            entry("net 1", "prod"),
+            entry("net 2", "test")
+        ]
+    );
+    assert_eq!(store.entries(BY_TEMPLATE, "nothing").await.unwrap(), []);
 }
 
 async fn counts_are_kept_by_kind_and_by_parent(store: Scratch) {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
-use super::server::Server;
+use super::cluster::Server;
 use super::*;
 
 async fn count(store: &Store) -> Result<i64, Error> {
@@ -126,7 +126,7 @@ fn is_moment(breaks: &Mutex<Option<Break>>, of: Break, bytes: &[u8], sign: &[u8]
 
 /// A store behind a wire.
 async fn wired() -> (Store, Wire) {
-    let server = server::shared();
+    let server = cluster::shared();
     let url = server.new_database().await;
     let wire = Wire::to(server.socket()).await;
     let (start, rest) = url.split_once('@').unwrap();

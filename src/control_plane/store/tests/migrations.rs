@@ -57,8 +57,8 @@ async fn first_schema(engine: Engine) -> Place {
             Place::Directory(dir)
         }
         Engine::Postgres => {
-            let url = server::shared().new_database().await;
-            server::execute(&url, include_str!("fixtures/0001_postgres.sql")).await;
+            let url = cluster::shared().new_database().await;
+            cluster::execute(&url, include_str!("fixtures/0001_postgres.sql")).await;
             Place::Database(url)
         }
     }

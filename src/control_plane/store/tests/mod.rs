@@ -1,5 +1,6 @@
 //! The contract as tests. They see a store only through its public face, and each engine is put under them.
 
+mod cluster;
 mod contract;
 mod crash;
 mod durability;
@@ -8,7 +9,6 @@ mod loss;
 mod migrations;
 mod model;
 mod races;
-mod server;
 mod sharing;
 mod transfer;
 mod work;
@@ -119,7 +119,10 @@ impl Scratch {
                 let dir = tempfile::tempdir().unwrap();
                 (Place::Directory(dir.path().to_owned()), Some(dir))
             }
-            Engine::Postgres => (Place::Database(server::shared().new_database().await), None),
+            Engine::Postgres => (
+                Place::Database(cluster::shared().new_database().await),
+                None,
+            ),
         };
         Self {
             store: Arc::new(place.open().await.unwrap()),
@@ -170,7 +173,7 @@ impl Scratch {
             }
             Place::Database(url) => {
                 let text = format!("UPDATE schema_version SET version = {version}");
-                server::execute(url, &text).await;
+                cluster::execute(url, &text).await;
             }
         }
     }

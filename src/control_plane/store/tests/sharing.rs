@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 async fn place() -> Place {
-    Place::Database(server::shared().new_database().await)
+    Place::Database(cluster::shared().new_database().await)
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_server_is_verified_where_the_url_asks_for_it() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
     };
-    let _server = server::Server::start_with_tls(port);
+    let _server = cluster::Server::start_with_tls(port);
     let trusted = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/src/control_plane/store/tests/fixtures/tls/ca.pem"
