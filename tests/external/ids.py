@@ -1,10 +1,14 @@
-"""Ids are random, so two servers give the same thing different ones. Tests call them by the order in which they came to know
+"""Ids, and the letters at the end of a stack's name, are random, so two servers give the same thing different ones. Tests call them by the order in which they came to know
 them: the first id of a server is `00000000-0000-4000-8000-000000000000` to them, the next one ends in 1."""
 
 import re
 from typing import Any, Callable
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=-cloudformation--)[A-Z]{15}")
+
+
+# Deployments have ids of version 7. How many of them somebody has seen depends on when they looked.
+DEPLOYMENT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def stand_in(number: int) -> str:
@@ -19,7 +23,12 @@ class Ids:
 
     def learned(self, answer: Any) -> Any:
         """An answer with stand-ins for its ids, also for those that are new."""
-        return _replaced(answer, lambda id: self._stand_ins.setdefault(id, stand_in(len(self._stand_ins))))
+        return _replaced(answer, self._stand_in)
+
+    def _stand_in(self, id: str) -> str:
+        if DEPLOYMENT.fullmatch(id):
+            return "<deployment>"
+        return self._stand_ins.setdefault(id, stand_in(len(self._stand_ins)))
 
     def shown(self, message: str) -> str:
         """A message with stand-ins for the ids that are known."""
@@ -36,4 +45,4 @@ def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
         return {key: _replaced(inner, replace) for key, inner in value.items()}
     if isinstance(value, list):
         return [_replaced(inner, replace) for inner in value]
-    return UUID.sub(lambda found: replace(found[0]), value) if isinstance(value, str) else value
+    return ID.sub(lambda found: replace(found[0]), value) if isinstance(value, str) else value

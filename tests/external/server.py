@@ -47,6 +47,9 @@ Resources:
     Type: AWS::SNS::Topic
     Properties:
       DisplayName: "{{ environment.inputs.cidr }}"
+Outputs:
+  Name:
+    Value: "{{ environment.inputs.cidr }}"
 """,
 }
 
@@ -72,7 +75,7 @@ schema:
           default: main
 """,
     **{
-        f"{part}_infrastructure/{file.removeprefix('infrastructure/')}": text
+        f"{part}_infrastructure/{file.removeprefix('infrastructure/')}": text.replace("environment.inputs.cidr", "service.name")
         for part in ("instance", "pipeline")
         for file, text in ENVIRONMENT_BUNDLE.items()
         if file.startswith("infrastructure/")

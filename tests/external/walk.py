@@ -5,14 +5,17 @@ from typing import Any
 
 from ids import stand_in
 from model import SHAPES, text
-from world import ACCOUNT, ARN
+from world import ACCOUNT, ARN, COMPONENT, SPECS
 
 POOLS = {
     "Arn": [
         *(f"{ARN}:{kind}/{name}" for kind in ("environment-template", "service-template") for name in ("a", "b")),
         f"{ARN}:environment-template/a:1.0",
         f"{ARN}:service-template/a:1.0",
-        f"{ARN}:environment/none",
+        f"{ARN}:environment/a",
+        f"{ARN}:service/a",
+        f"{ARN}:service/a/service-instance/a",
+        f"{ARN}:component/a",
         f"{ARN}:repository/github:a/b",
         f"{ARN}:environment-account-connection/{stand_in(0)}",
     ],
@@ -23,6 +26,11 @@ POOLS = {
     "RepositoryProvider": ["GITHUB", "BITBUCKET"],
     "ResourceName": ["a", "b"],
     "RoleArnOrEmptyString": ["", "arn:aws:iam::000000000000:role/a"],
+    "DeploymentId": [stand_in(0), stand_in(1), stand_in(2), stand_in(3)],
+    "SpecContents": [SPECS["environment"], SPECS["service"].replace("name: i", "name: a").replace("environment: e", "environment: a")],
+    "TemplateFileContents": [COMPONENT["templateFile"]],
+    "TemplateManifestContents": [COMPONENT["manifest"]],
+    "ResourceNameOrEmpty": ["", "a"],
     "S3Bucket": ["bundles"],
     "S3Key": ["environment.tar.gz", "service.tar.gz", "missing.tar.gz"],
     "TagKey": ["team", "stage", "aws:reserved"],

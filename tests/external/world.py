@@ -10,6 +10,7 @@ from wires import AwsJson, Grpc
 
 ACCOUNT = "000000000000"
 ARN = f"arn:aws:proton:us-east-1:{ACCOUNT}"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/a"
 CONNECTION = f"arn:aws:codestar-connections:us-east-1:{ACCOUNT}:connection/a"
 ENVIRONMENT_SOURCE = {"s3": {"bucket": "bundles", "key": "environment.tar.gz"}}
 SERVICE_SOURCE = {"s3": {"bucket": "bundles", "key": "service.tar.gz"}}
@@ -22,6 +23,27 @@ KINDS = {
 }
 
 REGISTRATION_SECONDS = 20
+DEPLOYMENT_SECONDS = 20
+
+SERVICE_SPEC = """\
+proton: ServiceSpec
+pipeline:
+  branch: main
+instances:
+  - name: i
+    environment: e
+    spec:
+      port: 80
+"""
+SPECS = {
+    "environment": "proton: EnvironmentSpec\nspec:\n  cidr: 10.1.0.0/16\n",
+    "service": SERVICE_SPEC,
+    "two": f"{SERVICE_SPEC}  - name: j\n    environment: e\n",
+}
+COMPONENT = {
+    "manifest": ENVIRONMENT_BUNDLE["infrastructure/manifest.yaml"],
+    "templateFile": "Resources:\n  Queue:\n    Type: AWS::SQS::Queue\nOutputs:\n  Name:\n    Value: '{{ component.name }}'\n",
+}
 
 
 def put_bundles(server: Server) -> None:
@@ -37,6 +59,12 @@ def must(wire: AwsJson | Grpc, operation: str, **request: Any) -> dict[str, Any]
 
 
 def populate(wire: AwsJson | Grpc) -> None:
+    """Templates, and what is deployed from them."""
+    populate_templates(wire)
+    deploy(wire)
+
+
+def populate_templates(wire: AwsJson | Grpc) -> None:
     """An environment and a service template `a`, each with versions 1.0 (published) and 1.1 (draft), and tags; a linked
     repository, and a connection that the account asks itself to accept."""
     put_bundles(wire.server)
@@ -52,6 +80,41 @@ def populate(wire: AwsJson | Grpc) -> None:
         must(wire, f"Update{kind}Version", templateName="a", majorVersion="1", minorVersion="0", status="PUBLISHED")
         must(wire, f"Create{kind}Version", templateName="a", majorVersion="1", **extra)
         registered(wire, kind, "a", "1", "1")
+
+
+def deploy(wire: AwsJson | Grpc) -> None:
+    """An environment `e`, in it a service `s` with the instance `i` and a pipeline, and a component `c`."""
+    template = {"templateName": "a", "templateMajorVersion": "1"}
+    roles = {"protonServiceRoleArn": ROLE, "componentRoleArn": ROLE}
+    must(wire, "UpdateAccountSettings", pipelineServiceRoleArn=ROLE)
+    must(wire, "CreateEnvironment", name="e", **template, spec=SPECS["environment"], **roles)
+    quiet(wire)
+    repository = {"repositoryConnectionArn": CONNECTION, "repositoryId": "a/b", "branchName": "main"}
+    must(wire, "CreateService", name="s", **template, spec=SPECS["service"], **repository)
+    quiet(wire)
+    must(wire, "CreateComponent", name="c", environmentName="e", **COMPONENT)
+    quiet(wire)
+
+
+def quiet(wire: AwsJson | Grpc) -> None:
+    """Waits until nothing is being deployed."""
+    deadline = time.monotonic() + DEPLOYMENT_SECONDS
+    while busy := [status for status in statuses(wire) if status.endswith("IN_PROGRESS") or status == "CANCELLING"]:
+        assert time.monotonic() < deadline, f"still {busy} after {DEPLOYMENT_SECONDS} s"
+        time.sleep(0.02)
+
+
+def statuses(wire: AwsJson | Grpc) -> list[str]:
+    """The status of everything that is deployed."""
+    seen = [environment["deploymentStatus"] for environment in must(wire, "ListEnvironments")["environments"]]
+    seen += [component["deploymentStatus"] for component in must(wire, "ListComponents")["components"]]
+    seen += [instance["deploymentStatus"] for instance in must(wire, "ListServiceInstances")["serviceInstances"]]
+    for service in must(wire, "ListServices")["services"]:
+        found = wire.call("GetService", {"name": service["name"]})
+        if found.status is grpc.StatusCode.OK:
+            seen.append(found.answer["service"]["status"])
+            seen += [found.answer["service"].get("pipeline", {}).get("deploymentStatus", "")]
+    return seen
 
 
 def registered(wire: AwsJson | Grpc, kind: str, name: str, major: str, minor: str) -> str:
@@ -86,6 +149,28 @@ def state(server: Server) -> dict[str, Any]:
         for connection in listed["environmentAccountConnections"]:
             read("GetEnvironmentAccountConnection", id=connection["id"])
             read("ListTagsForResource", resourceArn=connection["arn"])
+    for environment in read("ListEnvironments")["environments"]:
+        read("GetEnvironment", name=environment["name"])
+        read("ListEnvironmentOutputs", environmentName=environment["name"])
+        read("ListEnvironmentProvisionedResources", environmentName=environment["name"])
+        read("ListTagsForResource", resourceArn=environment["arn"])
+    for service in read("ListServices")["services"]:
+        pipeline = read("GetService", name=service["name"])["service"].get("pipeline")
+        if pipeline:
+            read("ListServicePipelineOutputs", serviceName=service["name"])
+            read("ListServicePipelineProvisionedResources", serviceName=service["name"])
+            read("ListTagsForResource", resourceArn=pipeline["arn"])
+        read("ListTagsForResource", resourceArn=service["arn"])
+    for instance in read("ListServiceInstances")["serviceInstances"]:
+        named = {"serviceName": instance["serviceName"], "serviceInstanceName": instance["name"]}
+        read("GetServiceInstance", serviceName=instance["serviceName"], name=instance["name"])
+        read("ListServiceInstanceOutputs", **named)
+        read("ListServiceInstanceProvisionedResources", **named)
+        read("ListTagsForResource", resourceArn=instance["arn"])
+    for component in read("ListComponents")["components"]:
+        read("GetComponent", name=component["name"])
+        read("ListComponentOutputs", componentName=component["name"])
+        read("ListTagsForResource", resourceArn=component["arn"])
     for kind in KINDS:
         for template in read(f"List{kind}s")["templates"]:
             name = template["name"]
