@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString, io::Write as _, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand, error::ErrorKind};
@@ -114,15 +114,17 @@ fn log(settings: &Settings) -> Result<(), ExitCode> {
 }
 
 fn make(call: &Call) -> Result<ExitCode> {
-    Ok(
-        match block_on(call.make(|response| println!("{response}")))?? {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(status) => {
-                eprintln!("{}", call.describe(&status));
-                ExitCode::from(call::exit_code(&status))
-            }
-        },
-    )
+    let show = |response: &str| {
+        // Whoever closed standard output, as `head` does, has seen enough.
+        let _ = writeln!(std::io::stdout(), "{response}");
+    };
+    Ok(match block_on(call.make(show))?? {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(status) => {
+            eprintln!("{}", call.describe(&status));
+            ExitCode::from(call::exit_code(&status))
+        }
+    })
 }
 
 /// Calls have threads of their own (`server::workers`); this one is for everything else.
