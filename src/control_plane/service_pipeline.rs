@@ -16,7 +16,9 @@ use super::spec::{self, ServiceSpec};
 use super::store::{self, Change, Expect, Key, Kind, Put};
 use super::template::Type;
 use super::version_choice::{self, Asked, Chosen};
-use super::{Caller, ControlPlane, account, service, service_instance, tags, template_version};
+use super::{
+    Caller, ControlPlane, account, service, service_instance, summary, tags, template_version,
+};
 use crate::api::{Error, pb};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,7 +39,9 @@ impl Resource for Pipeline {
     }
 
     fn index(&self, put: Put, owner: &Caller) -> Put {
-        index_versions(put, owner, Type::Service, self.deployable.states())
+        let put = index_versions(put, owner, Type::Service, self.deployable.states());
+        let version = self.deployable.current.version();
+        summary::index(put, owner, self.deployable.is_failed(), Some(version))
     }
 }
 

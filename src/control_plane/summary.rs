@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::store::{Entry, Index, Key, Kind, Put};
 use super::template::Template;
-use super::version_numbers::{Number, Numbers};
+use super::version_numbers::{Number, Numbers, Staleness};
 use super::{Caller, ControlPlane};
 use crate::api::{Error, pb};
 
@@ -51,28 +51,6 @@ impl<'a> Condition<'a> {
             Some((template, Number::of(major, minor)?))
         });
         Self { is_failed, version }
-    }
-}
-
-/// How far behind the recommended version something is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Staleness {
-    #[default]
-    UpToDate,
-    BehindMinor,
-    BehindMajor,
-}
-
-impl Staleness {
-    fn of(at: Number, numbers: &Numbers) -> Self {
-        let recommended = numbers.recommended();
-        if recommended.is_some_and(|recommended| at.major < recommended.major) {
-            return Self::BehindMajor;
-        }
-        match numbers.recommended_minor(at.major) {
-            Some(minor) if at.minor < minor => Self::BehindMinor,
-            _ => Self::UpToDate,
-        }
     }
 }
 
@@ -180,7 +158,7 @@ fn count(entries: &[Entry], templates: &HashMap<Key, Numbers>) -> BTreeMap<Kind,
         let at = Condition::of(entry).version;
         let known = at.zip(numbers);
         known.map_or(Staleness::UpToDate, |((_, at), numbers)| {
-            Staleness::of(at, numbers)
+            numbers.staleness(at)
         })
     };
     // A service is as stale as the stalest of its parts.
@@ -233,7 +211,7 @@ mod tests {
     #[test]
     fn only_what_is_recommended_makes_a_version_stale() {
         let stale = |major, minor, drafts: &[(u32, u32)]| {
-            Staleness::of(Number { major, minor }, &numbers(drafts))
+            numbers(drafts).staleness(Number { major, minor })
         };
         assert_eq!(stale(2, 0, &[]), Staleness::UpToDate);
         assert_eq!(stale(1, 1, &[]), Staleness::BehindMajor);

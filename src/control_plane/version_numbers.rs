@@ -54,9 +54,10 @@ pub(super) enum Kept {
     RecommendedVersion,
 }
 
-/// How far what is deployed is behind its template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far what is deployed is behind its template, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Staleness {
+    #[default]
     UpToDate,
     BehindMinor,
     BehindMajor,

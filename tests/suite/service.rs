@@ -833,3 +833,43 @@ async fn services_are_listed_by_name() {
     let get = stack.client.get_service().name("d").send().await;
     assert_eq!(code(get), "ResourceNotFoundException");
 }
+
+#[tokio::test]
+async fn services_instances_and_pipelines_are_counted_in_the_summary() {
+    let stack = new().await;
+    let counted = async || {
+        let answer = stack.client.get_resources_summary().send().await.unwrap();
+        let counts = answer.counts.unwrap();
+        [counts.services, counts.service_instances, counts.pipelines].map(|kind| {
+            let kind = kind.unwrap();
+            (kind.total, kind.failed, kind.up_to_date, kind.behind_minor)
+        })
+    };
+    let some =
+        |total, failed, up_to_date, behind| (total, Some(failed), Some(up_to_date), Some(behind));
+    stack
+        .creating_service("shop", &both())
+        .send()
+        .await
+        .unwrap();
+    stack.settled_service("shop").await;
+    assert_eq!(
+        counted().await,
+        [some(1, 0, 1, 0), some(2, 0, 2, 0), some(1, 0, 1, 0)]
+    );
+    stack.web_version(Some("1"), &["1"]).await;
+    assert_eq!(
+        counted().await,
+        [some(1, 0, 0, 1), some(2, 0, 0, 2), some(1, 0, 0, 1)]
+    );
+
+    stack.engine.fail("+service/lost/service-instance/dev");
+    stack
+        .creating_service("lost", &spec(&[DEV]))
+        .send()
+        .await
+        .unwrap();
+    stack.settled_service("lost").await;
+    let [services, instances, pipelines] = counted().await;
+    assert_eq!([services.1, instances.1, pipelines.1], [Some(1); 3]);
+}

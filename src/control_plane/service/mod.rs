@@ -17,8 +17,8 @@ use super::render::ServiceOf;
 use super::resource::{Envelope, Loaded, Resource, Tags};
 use super::service_pipeline::{self, Pipeline};
 use super::spec::ServiceSpec;
-use super::store::{self, Change, Key, Kind};
-use super::{Caller, ControlPlane, tags};
+use super::store::{self, Change, Key, Kind, Put};
+use super::{Caller, ControlPlane, summary, tags};
 use crate::api::{Error, operation, pb};
 
 pub(super) use create::create_service;
@@ -64,6 +64,24 @@ pub(super) enum Status {
     UpdateFailedCleanupFailed,
     UpdateFailed,
     UpdateCompleteCleanupFailed,
+}
+
+impl Status {
+    fn is_failed(self) -> bool {
+        match self {
+            Self::CreateFailed
+            | Self::DeleteFailed
+            | Self::UpdateFailedCleanupInProgress
+            | Self::UpdateFailedCleanupComplete
+            | Self::UpdateFailedCleanupFailed
+            | Self::UpdateFailed
+            | Self::UpdateCompleteCleanupFailed => true,
+            Self::CreateInProgress
+            | Self::Active
+            | Self::DeleteInProgress
+            | Self::UpdateInProgress => false,
+        }
+    }
 }
 
 impl From<Status> for pb::ServiceStatus {
@@ -118,6 +136,10 @@ pub(super) enum UpdateStage {
 impl Resource for Service {
     fn envelope_mut(&mut self) -> &mut Envelope {
         &mut self.envelope
+    }
+
+    fn index(&self, put: Put, owner: &Caller) -> Put {
+        summary::index(put, owner, self.status.is_failed(), None)
     }
 }
 

@@ -23,7 +23,7 @@ use super::render::Method;
 use super::resource::{Envelope, Loaded, Resource, timestamp};
 use super::store::{self, Change, Key, Kind, Put};
 use super::template::Type;
-use super::{Caller, ControlPlane, service, tags};
+use super::{Caller, ControlPlane, service, summary, tags};
 use crate::api::{Error, operation, pb};
 
 pub(super) use create::{Origin, create_service_instance, quota};
@@ -81,10 +81,15 @@ impl Resource for ServiceInstance {
 
     fn index(&self, put: Put, owner: &Caller) -> Put {
         let versions = self.deployable.states().map(|state| &state.version);
-        index_versions(put, owner, Type::Service, versions).indexed(
+        let put = index_versions(put, owner, Type::Service, versions).indexed(
             IN_ENVIRONMENT,
             environment::index_value(owner, &self.environment),
-        )
+        );
+        let version = self.deployable.current.version.version();
+        match self.is_visible() {
+            true => summary::index(put, owner, self.deployable.is_failed(), Some(version)),
+            false => put,
+        }
     }
 }
 
