@@ -70,7 +70,7 @@ async fn load(plane: &ControlPlane, key: &Key) -> Result<Option<Registering>, st
         Kind::ServiceTemplateVersion => Type::Service,
         _ => Type::Environment,
     };
-    let template = of.key(&Caller::owning(key), &version.value.template);
+    let template = of.key(&Caller::of(key), &version.value.template);
     match plane.store().get(&template).await? {
         Some(template) if version.value.status == Status::RegistrationInProgress => {
             Ok(Some(Registering {
@@ -93,7 +93,7 @@ async fn earlier_bundle(
         template,
         version,
     } = registering;
-    let (owner, number) = (Caller::owning(&version.key), version.value.number);
+    let (owner, number) = (Caller::of(&version.key), version.value.number);
     for earlier in template
         .numbers
         .minors(number.major)
