@@ -36,7 +36,7 @@ pub(in super::super) async fn create_component(
         let (mut component, holds) = make(plane, caller, &request, &fingerprint).await?;
         let mut change = deployment::first(plane, caller, &mut component, When::Now)
             .and(holds)
-            .put(resource::create(key.clone(), &component))
+            .and(resource::create(plane, key.clone(), &component))
             .expect(Expect::AtMost {
                 scope: caller.scope(),
                 kinds: vec![Kind::Component],
@@ -110,7 +110,7 @@ async fn make(
         host.check_free(plane, caller).await?;
         host.inputs(plane, caller, request.service_spec.as_deref())
             .await?;
-        holds = host.take(holds);
+        holds = host.take(plane, holds);
     }
 
     let now_ms = plane.now_ms();

@@ -27,7 +27,7 @@ pub(in super::super) async fn create_environment(
         }
         let (mut environment, held, when) = make(plane, caller, &request, &fingerprint).await?;
         let change = deployment::first(plane, caller, &mut environment, when)
-            .put(resource::create(key.clone(), &environment))
+            .and(resource::create(plane, key.clone(), &environment))
             .and(held)
             .expect(Expect::AtMost {
                 scope: caller.scope(),
