@@ -28,7 +28,7 @@ use crate::{
             local,
         },
         reconcile,
-        store::{Member, Store},
+        store::{self, Member, Store},
         wire,
     },
     facade::{
@@ -269,6 +269,18 @@ impl upstream::Endpoint for Embedded {
     fn answer(&self, request: http::Request<Bytes>) -> upstream::Answer {
         let plane = self.0.clone();
         Box::pin(async move { wire::handle(&plane, request).await })
+    }
+
+    fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {
+        Some(Box::new(Watched(self.0.watch(arn))))
+    }
+}
+
+struct Watched(store::Watch);
+
+impl upstream::Watch for Watched {
+    fn changed(&mut self) -> upstream::Changed<'_> {
+        Box::pin(self.0.changed())
     }
 }
 

@@ -44,5 +44,6 @@ mod summary;
 mod tags;
 mod template_sync;
 mod validation;
+mod waits;
 mod webhook;
 mod wire;
