@@ -274,19 +274,11 @@ pub(super) async fn cancel_service_pipeline_deployment(
     caller: &Caller,
     request: pb::CancelServicePipelineDeploymentRequest,
 ) -> Result<pb::CancelServicePipelineDeploymentResponse, Error> {
-    let mut attempts = Attempts::default();
-    loop {
-        let mut pipeline = load(plane, caller, &request.service_name).await?;
-        let change = deployment::cancel(plane, caller, &mut pipeline).await?;
-        match plane.store().commit(change).await {
-            Ok(_) => {
-                return Ok(pb::CancelServicePipelineDeploymentResponse {
-                    pipeline: Some(view(caller, &pipeline.value)),
-                });
-            }
-            Err(refusal) => attempts.again(refusal)?,
-        }
-    }
+    let load = || load(plane, caller, &request.service_name);
+    let pipeline = deployment::cancel(plane, caller, load).await?;
+    Ok(pb::CancelServicePipelineDeploymentResponse {
+        pipeline: Some(view(caller, &pipeline)),
+    })
 }
 
 pub(super) async fn list_service_pipeline_outputs(

@@ -251,19 +251,11 @@ pub(super) async fn cancel_component_deployment(
     caller: &Caller,
     request: pb::CancelComponentDeploymentRequest,
 ) -> Result<pb::CancelComponentDeploymentResponse, Error> {
-    let mut attempts = Attempts::default();
-    loop {
-        let mut component = load(plane, caller, &request.component_name).await?;
-        let change = deployment::cancel(plane, caller, &mut component).await?;
-        match plane.store().commit(change).await {
-            Ok(_) => {
-                return Ok(pb::CancelComponentDeploymentResponse {
-                    component: Some(view(caller, &component.value)),
-                });
-            }
-            Err(refusal) => attempts.again(refusal)?,
-        }
-    }
+    let load = || load(plane, caller, &request.component_name);
+    let component = deployment::cancel(plane, caller, load).await?;
+    Ok(pb::CancelComponentDeploymentResponse {
+        component: Some(view(caller, &component)),
+    })
 }
 
 pub(super) async fn list_component_outputs(

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use operations::{delete_deployment, get_deployment, list_deployments};
 pub(super) use target::Target;
 
+use super::attempts::Attempts;
 use super::deployable::{Deployable, Deploys, Place, Status};
 use super::provision::{Action, ProvisionedResource, ProvisioningEngine};
 use super::reconcile::deployment as work;
@@ -256,8 +257,25 @@ impl ControlPlane {
     }
 }
 
-/// Asks the deployment of a resource to stop: the change to both.
-pub(super) async fn cancel<R: Deploys>(
+/// Asks the deployment of a resource to stop; answers with the resource as it is then.
+pub(super) async fn cancel<R: Deploys, F: Future<Output = Result<Loaded<R>, Error>>>(
+    plane: &ControlPlane,
+    caller: &Caller,
+    load: impl Fn() -> F,
+) -> Result<R, Error> {
+    let mut attempts = Attempts::default();
+    loop {
+        let mut resource = load().await?;
+        let change = cancelling(plane, caller, &mut resource).await?;
+        match plane.store().commit(change).await {
+            Ok(_) => return Ok(resource.value),
+            Err(refusal) => attempts.again(refusal)?,
+        }
+    }
+}
+
+/// The change to the resource and to its deployment.
+async fn cancelling<R: Deploys>(
     plane: &ControlPlane,
     caller: &Caller,
     resource: &mut Loaded<R>,

@@ -286,19 +286,11 @@ pub(super) async fn cancel_environment_deployment(
     caller: &Caller,
     request: pb::CancelEnvironmentDeploymentRequest,
 ) -> Result<pb::CancelEnvironmentDeploymentResponse, Error> {
-    let mut attempts = Attempts::default();
-    loop {
-        let mut environment = load(plane, caller, &request.environment_name).await?;
-        let change = deployment::cancel(plane, caller, &mut environment).await?;
-        match plane.store().commit(change).await {
-            Ok(_) => {
-                return Ok(pb::CancelEnvironmentDeploymentResponse {
-                    environment: Some(view(caller, &environment.value)),
-                });
-            }
-            Err(refusal) => attempts.again(refusal)?,
-        }
-    }
+    let load = || load(plane, caller, &request.environment_name);
+    let environment = deployment::cancel(plane, caller, load).await?;
+    Ok(pb::CancelEnvironmentDeploymentResponse {
+        environment: Some(view(caller, &environment)),
+    })
 }
 
 pub(super) async fn list_environment_outputs(

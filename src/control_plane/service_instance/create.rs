@@ -1,5 +1,6 @@
 //! `CreateServiceInstance`, and what the operations that make several instances at once share with it.
 
+use super::super::attempts::Attempts;
 use super::super::bundle::PartKind;
 use super::super::deployment::{self, When};
 use super::super::idempotency::Fingerprint;

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempts::Attempts;
 use super::deployable::{
     Deployable, Deploys, FromTemplate, Place, Prepared, Status, Trouble, index_versions,
 };
@@ -252,19 +251,11 @@ pub(super) async fn cancel_service_instance_deployment(
     request: pb::CancelServiceInstanceDeploymentRequest,
 ) -> Result<pb::CancelServiceInstanceDeploymentResponse, Error> {
     let (service, name) = (&request.service_name, &request.service_instance_name);
-    let mut attempts = Attempts::default();
-    loop {
-        let mut instance = load(plane, caller, service, name).await?;
-        let change = deployment::cancel(plane, caller, &mut instance).await?;
-        match plane.store().commit(change).await {
-            Ok(_) => {
-                return Ok(pb::CancelServiceInstanceDeploymentResponse {
-                    service_instance: Some(view(caller, &instance.value)),
-                });
-            }
-            Err(refusal) => attempts.again(refusal)?,
-        }
-    }
+    let load = || load(plane, caller, service, name);
+    let instance = deployment::cancel(plane, caller, load).await?;
+    Ok(pb::CancelServiceInstanceDeploymentResponse {
+        service_instance: Some(view(caller, &instance)),
+    })
 }
 
 pub(super) async fn list_service_instance_outputs(

@@ -2,6 +2,7 @@
 
 use pb::DeploymentUpdateType as UpdateType;
 
+use super::super::attempts::Attempts;
 use super::super::bundle::PartKind;
 use super::super::component;
 use super::super::deployment::{self, When};
