@@ -20,6 +20,7 @@
 pub mod ambient;
 pub mod bundle;
 mod limits;
+pub mod offline;
 pub mod provision;
 pub mod reconcile;
 pub mod render;
@@ -36,6 +37,7 @@ mod deployment;
 mod environment;
 mod environment_account_connection;
 mod environment_template;
+mod foreseen;
 mod idempotency;
 mod notify;
 mod pagination;

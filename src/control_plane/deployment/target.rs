@@ -32,7 +32,7 @@ pub(in crate::control_plane) enum Target {
 }
 
 impl Target {
-    pub(super) fn resource_type(&self) -> pb::DeploymentTargetResourceType {
+    pub(in crate::control_plane) fn resource_type(&self) -> pb::DeploymentTargetResourceType {
         match self {
             Self::Environment { .. } => pb::DeploymentTargetResourceType::Environment,
             Self::ServiceInstance { .. } => pb::DeploymentTargetResourceType::ServiceInstance,
