@@ -178,6 +178,7 @@ fn waiter(wait: &Wait) -> String {
             format!("let holder = {holder}.{part}.as_ref()?;")
         })
         .collect();
+    let resource = arn_below("response", parents);
     let message = &wait.message;
     let states = &wait.status.name;
     let list = |names: &[String]| {
@@ -197,6 +198,9 @@ fn waiter(wait: &Wait) -> String {
             type Reads = operation::{reads};
             const SUCCEEDS_WHEN_GONE: bool = {gone};
             const POLL: Duration = Duration::from_secs({poll});
+            fn resource(response: &pb::{reads}Response) -> Option<&String> {{
+                {resource}
+            }}
             fn state(response: &pb::{reads}Response) -> Option<State> {{
                 {descent}
                 Some(State {{ status: holder.{status}, message: holder.{message}.clone().unwrap_or_default() }})
@@ -215,6 +219,21 @@ fn waiter(wait: &Wait) -> String {
         poll = wait.poll_seconds,
         failure = list(&wait.failure),
     )
+}
+
+/// The ARN of the last part on the way down to a status, or of the last one that is there.
+fn arn_below(holder: &str, parts: &[String]) -> String {
+    let Some((part, below)) = parts.split_first() else {
+        return format!("Some(&{holder}.arn)");
+    };
+    let below = arn_below(part, below);
+    match holder {
+        "response" => format!("let {part} = response.{part}.as_ref()?; {below}"),
+        _ => format!(
+            "let Some({part}) = {holder}.{part}.as_ref() else {{ return Some(&{holder}.arn); }};
+            {below}"
+        ),
+    }
 }
 
 /// What the control plane answers: a handler an operation, found by its name.

@@ -146,8 +146,13 @@ pub(super) fn read_union<'de, T: Default + DeserializeOwned, D: Deserializer<'de
     }
 }
 
+/// A value of an enum as AWS-JSON writes it.
+pub(crate) fn name(value: impl WireEnum) -> &'static str {
+    value.to_wire()
+}
+
 /// An enum's values as AWS-JSON writes them.
-pub(super) trait WireEnum: Sized + TryFrom<i32> {
+pub(crate) trait WireEnum: Sized + TryFrom<i32> {
     fn from_wire(text: &str) -> Option<Self>;
     fn to_wire(self) -> &'static str;
 }

@@ -95,6 +95,11 @@ pub struct Settings {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     pub pace: Duration,
 
+    /// Where the built-in control plane tells of every status that changes: a file, a line of JSON an event, or a URL
+    /// that takes each as a POST. Processes that share a --store should all have it
+    #[arg(long, value_name = "FILE|URL")]
+    pub events: Option<Events>,
+
     /// Which one layer repeats failed calls
     #[arg(long, value_enum, value_name = "WHO", default_value = "facade")]
     pub retry_owner: RetryOwner,
@@ -166,6 +171,12 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(Self(text.parse()))
     }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum Events {
+    File(PathBuf),
+    Webhook(http::Uri),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -400,6 +411,30 @@ impl FromStr for AwsJson {
     }
 }
 
+impl FromStr for Events {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_url = text.starts_with("http://") || text.starts_with("https://");
+        match text.parse() {
+            _ if text.is_empty() => Err("no file and no URL".into()),
+            _ if !is_url => Ok(Self::File(text.into())),
+            Ok(url) => Ok(Self::Webhook(url)),
+            Err(_) => Err("not a URL".into()),
+        }
+    }
+}
+
+/// URLs of webhooks hold secrets.
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Webhook(_) => f.write_str("Webhook"),
+        }
+    }
+}
+
 impl FromStr for Bundles {
     type Err = String;
 
@@ -568,6 +603,8 @@ mod tests {
             ("--drain-wait=-1", "--drain-wait"),
             ("--workers=0", "--workers"),
             ("--retry-owner=nobody", "--retry-owner"),
+            ("--events=", "--events"),
+            ("--events=http://", "--events"),
         ] {
             let error = read(&[flag], &[]).unwrap_err();
             assert!(error.contains(name), "{flag}: {error}");
@@ -589,6 +626,18 @@ mod tests {
         let error = error.unwrap_err();
         assert!(error.contains("--store: sslmode"), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn events_go_to_a_file_or_to_a_url_that_is_never_shown() {
+        let settings = read(&["--events", "told/events.jsonl"], &[]).unwrap();
+        let file = Events::File("told/events.jsonl".into());
+        assert_eq!(settings.events, Some(file));
+        let url = "https://hooks.example/secret";
+        let settings = read(&["--events", url], &[]).unwrap();
+        let webhook = Events::Webhook(url.parse().unwrap());
+        assert_eq!(settings.events, Some(webhook));
+        assert!(!format!("{settings:?}").contains("secret"));
     }
 
     #[test]

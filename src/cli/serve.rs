@@ -14,20 +14,21 @@ use tokio::{
 };
 
 use super::config::{
-    AwsJson, Bundles, CloudFormation, HandOver, RetryOwner, Settings, StoreUrl,
+    AwsJson, Bundles, CloudFormation, Events, HandOver, RetryOwner, Settings, StoreUrl,
     Upstream as UpstreamSetting,
 };
 use crate::{
     control_plane::{
         Caller, ControlPlane, Parts, ambient,
         bundle::source::Source,
+        events::Sink,
         provision::{
             Engine, Engines,
             aws::{self, TemplateBucket},
             local,
         },
         reconcile,
-        store::{Member, Store},
+        store::{self, Member, Store},
         wire,
     },
     facade::{
@@ -158,7 +159,17 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         caller: Caller::new(&settings.account_id, &settings.region),
         accounts: settings.accounts.iter().cloned().collect(),
         limits: settings.limits(),
+        events: settings.events.as_ref().map(sink).transpose()?,
     }))
+}
+
+/// Where events go.
+fn sink(events: &Events) -> Result<Sink> {
+    match events {
+        Events::File(path) => Sink::file(path.clone())
+            .with_context(|| format!("cannot write events to {}", path.display())),
+        Events::Webhook(url) => Ok(Sink::webhook(url.clone())),
+    }
 }
 
 /// Who provisions.
@@ -258,6 +269,18 @@ impl upstream::Endpoint for Embedded {
     fn answer(&self, request: http::Request<Bytes>) -> upstream::Answer {
         let plane = self.0.clone();
         Box::pin(async move { wire::handle(&plane, request).await })
+    }
+
+    fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {
+        Some(Box::new(Watched(self.0.watch(arn))))
+    }
+}
+
+struct Watched(store::Watch);
+
+impl upstream::Watch for Watched {
+    fn changed(&mut self) -> upstream::Changed<'_> {
+        Box::pin(self.0.changed())
     }
 }
 

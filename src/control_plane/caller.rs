@@ -18,7 +18,7 @@ impl Caller {
         }
     }
 
-    /// Whose record has the key.
+    /// On whose behalf a record is worked on: its owner's.
     pub(super) fn of(key: &Key) -> Self {
         let (account, region) = key
             .scope
@@ -33,12 +33,6 @@ impl Caller {
 
     pub fn region(&self) -> &str {
         &self.region
-    }
-
-    /// On whose behalf a record is worked on: its owner's.
-    pub(super) fn owning(key: &Key) -> Self {
-        let (account, region) = (key.scope.split_once('/')).expect("scopes are made of callers");
-        Self::new(account, region)
     }
 
     /// Where the store keeps what the caller owns.
@@ -93,10 +87,7 @@ mod tests {
     #[test]
     fn a_record_leads_back_to_its_owner() {
         let caller = Caller::new("123456789012", "us-east-1");
-        assert_eq!(
-            Caller::owning(&caller.key(Kind::Environment, "a/b")),
-            caller
-        );
+        assert_eq!(Caller::of(&caller.key(Kind::Environment, "a/b")), caller);
     }
 
     #[test]

@@ -14,11 +14,14 @@
 //! What takes longer than an answer may is put into the store as a work item, in the same change as the records that say it is
 //! under way. `reconcile` finds it there, now or after a crash, and commits the outcome together with the item's completion.
 //!
+//! Every change of a status is told as it is written: to who watches the resource, and as an event (`events`).
+//!
 //! What families share: the envelope of records (`resource`), repeats of creates (`idempotency`), pages (`pagination`), `tags`,
 //! quotas (`limits`). Time and ids come from `ambient`.
 
 pub mod ambient;
 pub mod bundle;
+pub mod events;
 mod limits;
 pub mod offline;
 pub mod provision;
@@ -69,8 +72,9 @@ pub use caller::Caller;
 pub use limits::Limits;
 
 use bundle::source::Source;
+use events::Sink;
 use provision::Engines;
-use store::Store;
+use store::{Store, Watch};
 
 /// The control plane. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -93,6 +97,8 @@ pub struct Parts {
     /// Whose account an access key is of, by its id.
     pub accounts: BTreeMap<String, String>,
     pub limits: Limits,
+    /// Where events go. Without it there are none.
+    pub events: Option<Sink>,
 }
 
 impl ControlPlane {
@@ -110,6 +116,15 @@ impl ControlPlane {
 
     fn store(&self) -> &Store {
         &self.parts.store
+    }
+
+    /// Watches the status of a resource: of what has this ARN, if there is one.
+    pub fn watch(&self, arn: &str) -> Watch {
+        self.store().watch(arn)
+    }
+
+    fn sink(&self) -> Option<&Sink> {
+        self.parts.events.as_ref()
     }
 
     fn bundles(&self) -> &Source {
@@ -183,6 +198,7 @@ mod tests {
             caller: caller(),
             accounts: BTreeMap::new(),
             limits: Limits::default(),
+            events: None,
         });
         (plane, directory)
     }

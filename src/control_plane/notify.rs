@@ -242,11 +242,11 @@ impl Told<'_> {
         self.take_outputs(&mut deployment.value);
         deployment.value.envelope.last_modified_at_ms = self.plane.now_ms();
         let Some(message) = self.news.message else {
-            return Change::new().put(deployment.put());
+            return deployment.write(self.plane);
         };
         deployment.value.message = Some(message.to_owned());
         resource.value.deployable_mut().message = Some(message.to_owned());
-        Change::new().put(deployment.put()).put(resource.put())
+        deployment.write(self.plane).and(resource.write(self.plane))
     }
 
     /// Nothing is under way: the outputs of the last success can be set right.
@@ -274,7 +274,7 @@ impl Told<'_> {
         self.news.check_deployment(&deployment.value.id)?;
         self.take_outputs(&mut deployment.value);
         deployment.value.envelope.last_modified_at_ms = self.plane.now_ms();
-        Ok(Change::new().put(deployment.put()))
+        Ok(deployment.write(self.plane))
     }
 }
 

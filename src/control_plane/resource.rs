@@ -1,12 +1,13 @@
 //! What all records of resources have in common: the envelope around a family's own members, and how a record is read, changed
-//! and written back.
+//! and written back. Whatever is written or deleted here tells of its status, so that no change of one goes untold.
 
 use std::collections::BTreeMap;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::events::{self, Subject};
 use super::pagination::Page;
-use super::store::{self, Key, Kind, Order, Put, Range, Record};
+use super::store::{self, Change, Key, Kind, Order, Put, Range, Record};
 use super::{Caller, ControlPlane};
 use crate::api::Error;
 
@@ -77,6 +78,11 @@ pub(super) trait Resource: Serialize + DeserializeOwned + Send + Sync {
     fn index(&self, put: Put, _owner: &Caller) -> Put {
         put
     }
+
+    /// The status whose changes are told, and whose it is.
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        None
+    }
 }
 
 /// A resource as it was read, to be written back if nobody else has written it meanwhile.
@@ -85,35 +91,73 @@ pub(super) struct Loaded<R> {
     pub(super) key: Key,
     pub(super) rev: i64,
     pub(super) value: R,
+    /// The status that it was read with, if that is told.
+    status: Option<&'static str>,
 }
 
 impl<R: Resource> Loaded<R> {
     pub(super) fn of(record: Record) -> Result<Self, store::Error> {
-        let value = record.read()?;
+        let value: R = record.read()?;
+        let status = value.told(&record.key).map(|(_, status)| status);
         Ok(Self {
             key: record.key,
             rev: record.rev,
             value,
+            status,
         })
     }
 
-    /// Writes the value as it now is.
-    pub(super) fn put(&self) -> Put {
+    /// Writes the value as it now is, and tells of its status if that has changed.
+    pub(super) fn write(&self, plane: &ControlPlane) -> Change {
         let put = Put::update_at(self.key.clone(), self.rev, &self.value);
-        self.value.index(put, &Caller::of(&self.key))
+        write(plane, &self.key, &self.value, put, self.status)
+    }
+
+    /// Deletes the resource, and tells of it.
+    pub(super) fn delete(&self, plane: &ControlPlane) -> Change {
+        let change = Change::new().delete(self.key.clone(), self.rev);
+        match self.value.told(&self.key) {
+            None => change,
+            Some((subject, _)) => {
+                let owner = Caller::of(&self.key);
+                let (was, is) = (self.status, events::DELETED);
+                change.and(events::status_changed(plane, &owner, subject, was, is))
+            }
+        }
     }
 }
 
-/// Writes a new resource.
-pub(super) fn create<R: Resource>(key: Key, value: &R) -> Put {
-    let owner = Caller::of(&key);
-    value.index(Put::create(key, value), &owner)
+/// Writes a new resource, and tells of its status.
+pub(super) fn create<R: Resource>(plane: &ControlPlane, key: Key, value: &R) -> Change {
+    write(plane, &key, value, Put::create(key.clone(), value), None)
 }
 
-/// Writes a new resource that counts among its parent's.
-pub(super) fn create_under<R: Resource>(parent: &str, key: Key, value: &R) -> Put {
-    let owner = Caller::of(&key);
-    value.index(Put::create_under(parent, key, value), &owner)
+/// Writes a new resource that counts among its parent's, and tells of its status.
+pub(super) fn create_under<R: Resource>(
+    plane: &ControlPlane,
+    parent: &str,
+    key: Key,
+    value: &R,
+) -> Change {
+    let put = Put::create_under(parent, key.clone(), value);
+    write(plane, &key, value, put, None)
+}
+
+fn write<R: Resource>(
+    plane: &ControlPlane,
+    key: &Key,
+    value: &R,
+    put: Put,
+    was: Option<&'static str>,
+) -> Change {
+    let owner = Caller::of(key);
+    let change = Change::new().put(value.index(put, &owner));
+    match value.told(key) {
+        Some((subject, is)) if was != Some(is) => {
+            change.and(events::status_changed(plane, &owner, subject, was, is))
+        }
+        _ => change,
+    }
 }
 
 impl ControlPlane {

@@ -10,6 +10,7 @@ use super::deployable::{
     Deployable, Deploys, FromTemplate, Place, Prepared, Status, Trouble, index_versions,
 };
 use super::deployment::{self, Target, When};
+use super::events::{Subject, name};
 use super::render::{self, Method, Namespace, Origin, PipelineInstance};
 use super::resource::{Envelope, Loaded, Resource, timestamp};
 use super::service::Service;
@@ -44,6 +45,14 @@ impl Resource for Pipeline {
         let put = index_versions(put, owner, Type::Service, self.deployable.states());
         let version = self.deployable.current.version();
         summary::index(put, owner, self.deployable.is_failed(), Some(version))
+    }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::ServicePipeline(&self.service);
+        Some((
+            subject,
+            name(pb::DeploymentStatus::from(self.deployable.status)),
+        ))
     }
 }
 
@@ -237,7 +246,11 @@ pub(super) async fn update_service_pipeline(
         }
         let change = deploy(plane, caller, &mut pipeline.value, &request).await?;
         pipeline.value.envelope.edit(plane.now_ms());
-        match plane.store().commit(change.put(pipeline.put())).await {
+        match plane
+            .store()
+            .commit(change.and(pipeline.write(plane)))
+            .await
+        {
             Ok(_) => return Ok(answer(&pipeline.value)),
             Err(refusal) => attempts.again(refusal)?,
         }

@@ -17,7 +17,7 @@ use super::resource::{Envelope, Resource, Tags};
 use super::service::Service;
 use super::service_instance::{self, ServiceInstance};
 use super::service_pipeline::{self, Pipeline};
-use super::store::{Change, Key, Kind};
+use super::store::{Key, Kind};
 use super::template::Template;
 use super::template_version::Version;
 use super::{Caller, ControlPlane};
@@ -162,11 +162,7 @@ async fn edit_record<R: Resource>(
         change(&mut envelope.tags);
         envelope.modified = true;
         check_count(&envelope.tags)?;
-        match plane
-            .store()
-            .commit(Change::new().put(resource.put()))
-            .await
-        {
+        match plane.store().commit(resource.write(plane)).await {
             Ok(_) => return Ok(()),
             Err(refusal) => attempts.again(refusal)?,
         }

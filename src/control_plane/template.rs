@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
 use super::bundle::TemplateKind;
+use super::events::{Subject, name};
 use super::idempotency::Fingerprint;
 use super::pagination::Page;
-use super::resource::{Envelope, Loaded, Resource, Tags};
-use super::store::{Change, CommitError, Expect, Key, Kind, Order, Put, Range};
+use super::resource::{self, Envelope, Resource, Tags};
+use super::store::{Change, CommitError, Expect, Key, Kind, Order, Range};
 use super::version_numbers::{Number, Numbers};
 use super::{Caller, ControlPlane, template_sync};
-use crate::api::Error;
+use crate::api::{Error, pb};
 
 /// Which of the two. They have separate name spaces and one quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,14 @@ pub(super) enum Type {
 }
 
 impl Type {
+    /// Of the template or version that has the key.
+    pub(super) fn of(key: &Key) -> Self {
+        match key.kind {
+            Kind::ServiceTemplate | Kind::ServiceTemplateVersion => Self::Service,
+            _ => Self::Environment,
+        }
+    }
+
     pub(super) fn kind(self) -> Kind {
         match self {
             Self::Environment => Kind::EnvironmentTemplate,
@@ -91,6 +100,15 @@ impl Resource for Template {
     fn envelope_mut(&mut self) -> &mut Envelope {
         &mut self.envelope
     }
+
+    /// The API knows no status of templates, but events do.
+    fn told(&self, key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let status = match self.numbers.recommended() {
+            None => pb::TemplateVersionStatus::Draft,
+            Some(_) => pb::TemplateVersionStatus::Published,
+        };
+        Some((Subject::Template(Type::of(key), &self.name), name(status)))
+    }
 }
 
 /// What a template is made from.
@@ -128,7 +146,7 @@ pub(super) async fn create(
         }
         let template = make(caller, of, &new, plane.now_ms());
         let change = Change::new()
-            .put(Put::create(key.clone(), &template))
+            .and(resource::create(plane, key.clone(), &template))
             .expect(Expect::AtMost {
                 scope: caller.scope(),
                 kinds: vec![Kind::EnvironmentTemplate, Kind::ServiceTemplate],
@@ -218,11 +236,7 @@ pub(super) async fn update(
             .await?
             .ok_or_else(|| of.not_found(&edit.name))?;
         apply(&mut template.value, &edit, plane.now_ms());
-        match plane
-            .store()
-            .commit(Change::new().put(template.put()))
-            .await
-        {
+        match plane.store().commit(template.write(plane)).await {
             Ok(_) => return Ok(template.value),
             Err(refusal) => attempts.again(refusal)?,
         }
@@ -250,20 +264,20 @@ pub(super) async fn delete(
     let sync = template_sync::synced(caller, of, name).config;
     let mut attempts = Attempts::default();
     loop {
-        let Some(Loaded { rev, value, .. }) = plane.load::<Template>(&key).await? else {
+        let Some(template) = plane.load::<Template>(&key).await? else {
             return Ok(None);
         };
-        if !value.numbers.is_empty() {
+        if !template.value.numbers.is_empty() {
             return Err(Error::conflict(format!(
                 "{} still has versions",
                 of.named(name)
             )));
         }
         let change = Change::new()
-            .delete(key.clone(), rev)
+            .and(template.delete(plane))
             .expect(Expect::Absent(sync.clone()));
         match plane.store().commit(change).await {
-            Ok(_) => return Ok(Some(value)),
+            Ok(_) => return Ok(Some(template.value)),
             Err(CommitError::Exists(_)) => {
                 let rule = format!("{} has a sync configuration", of.named(name));
                 return Err(Error::conflict(rule));

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
 use super::bundle::{self, Bundle};
+use super::events::{Subject, name};
 use super::idempotency::Fingerprint;
 use super::pagination::Page;
 use super::reconcile::registration;
-use super::resource::{Envelope, Loaded, Resource, Tags};
-use super::store::{Change, CommitError, Expect, Index, Key, Put, Record};
+use super::resource::{self, Envelope, Loaded, Resource, Tags};
+use super::store::{CommitError, Expect, Index, Key, Record};
 use super::tags;
 use super::template::{Template, Type};
 use super::version_numbers::{Kept, Number};
@@ -41,6 +42,11 @@ pub(super) struct Version {
 impl Resource for Version {
     fn envelope_mut(&mut self) -> &mut Envelope {
         &mut self.envelope
+    }
+
+    fn told(&self, key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::TemplateVersion(Type::of(key), &self.template, self.number);
+        Some((subject, name(pb::TemplateVersionStatus::from(self.status))))
     }
 }
 
@@ -243,10 +249,11 @@ pub(super) async fn create(
         let now_ms = plane.now_ms();
         let version = make(of, &mut template.value, &new, now_ms)?;
         let key = of.version_key(caller, &new.template, version.number);
-        let mut change = Change::new()
-            .put(template.put())
-            .put(Put::create_under(
-                new.template.as_str(),
+        let mut change = template
+            .write(plane)
+            .and(resource::create_under(
+                plane,
+                &new.template,
                 key.clone(),
                 &version,
             ))
@@ -472,10 +479,10 @@ pub(super) async fn update(
         )
         .await?;
         let published = apply(&mut version.value, edit, plane.now_ms())?;
-        let mut change = Change::new().put(version.put());
+        let mut change = version.write(plane);
         if published {
             template.value.numbers.publish(version.value.number);
-            change = change.put(template.put());
+            change = change.and(template.write(plane));
         }
         match plane.store().commit(change).await {
             Ok(_) => {
@@ -544,13 +551,13 @@ pub(super) async fn delete(
         let Some((mut template, version)) = load(plane, caller, of, name, &key).await? else {
             return Ok(None);
         };
+        let deleted = version.delete(plane);
         let shown = Shown::new(&template.value, version.value)
             .with_schema(plane, &key)
             .await?;
         withdraw(&mut template.value, &shown.version)?;
-        let change = Change::new()
-            .delete(key.clone(), version.rev)
-            .put(template.put())
+        let change = deleted
+            .and(template.write(plane))
             .delete_blob(bundle_blob(&key))
             .delete_blob(schema_blob(&key))
             .expect(Expect::Unreferenced {

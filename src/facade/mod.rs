@@ -49,8 +49,8 @@ pub struct Settings {
     /// Whether `x-request-id` comes from a proxy that makes one for each logical call. Then it
     /// stands for a missing idempotency token.
     pub trust_request_id: bool,
-    /// How often a wait reads what it waits for. By default at the waiter's own pace, or ever
-    /// slower from a fast start where the control plane is in this process.
+    /// How often a wait reads what it waits for, where the upstream does not tell when that has
+    /// changed. By default at the waiter's own pace.
     pub wait_poll: Option<Duration>,
 }
 

@@ -1,14 +1,15 @@
 //! `ProtonStreamingService`: lists that page by themselves and waits that watch a status.
 //!
 //! A stream makes the same calls as `ProtonService`, one after the other, each as the caller asks
-//! for more: a slow reader slows the upstream calls, and a reader that goes away ends them.
+//! for more: a slow reader slows the upstream calls, and a reader that goes away ends them. Where the
+//! upstream tells of changes, a wait sleeps until there is one before it reads again; else it polls.
 
 use std::{pin::Pin, time::Duration};
 
 use futures_util::Stream;
 use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
 
-use super::{Facade, call::Call, deadline::Deadline, failure::Failure, status::Asked};
+use super::{Facade, call::Call, deadline::Deadline, failure::Failure, status::Asked, upstream};
 use crate::api::{
     Operation, operation, pb, pb::proton_streaming_service_server::ProtonStreamingService,
 };
@@ -28,6 +29,8 @@ trait Wait: Send + Sync + 'static {
     const SUCCEEDS_WHEN_GONE: bool;
     /// How long to wait before reading again.
     const POLL: Duration;
+    /// The ARN of what has the status, or of what will have it.
+    fn resource(response: &<Self::Reads as Operation>::Response) -> Option<&String>;
     /// The status that the wait is about; `None` while the resource has none.
     fn state(response: &<Self::Reads as Operation>::Response) -> Option<State>;
     fn outcome(status: i32) -> Outcome;
@@ -73,8 +76,7 @@ impl<O: Call<Request: Clone>> Stub<O> {
     }
 
     /// Sleeps, but not beyond the deadline.
-    async fn sleep(&self, time: Duration) -> Result<(), Status> {
-        let sleep = tokio::time::sleep(time);
+    async fn sleep(&self, sleep: impl Future<Output = ()>) -> Result<(), Status> {
         let slept = match self.deadline {
             None => {
                 sleep.await;
@@ -129,7 +131,7 @@ impl Facade {
     ) -> Result<Response<Responses<<W::Reads as Operation>::Response>>, Status> {
         let watch = Watch::<W> {
             stub: Stub::new(self, request),
-            pace: self.pace(W::POLL),
+            rest: Rest::For(self.0.settings.wait_poll.unwrap_or(W::POLL)),
             seen: Seen::Nothing,
         };
         Ok(Response::new(Box::pin(futures_util::stream::try_unfold(
@@ -137,23 +139,20 @@ impl Facade {
             Watch::next,
         ))))
     }
-
-    /// The time between two reads: the first, and the longest that it grows to.
-    fn pace(&self, poll: Duration) -> (Duration, Duration) {
-        const NEAR: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
-        match self.0.settings.wait_poll {
-            Some(poll) => (poll, poll),
-            None if self.0.upstream.is_embedded() => NEAR,
-            None => (poll, poll),
-        }
-    }
 }
 
 /// A wait under way.
 struct Watch<W: Wait> {
     stub: Stub<W::Reads>,
-    pace: (Duration, Duration),
+    rest: Rest,
     seen: Seen,
+}
+
+/// What a wait does between two reads.
+enum Rest {
+    For(Duration),
+    /// Until a change is told of what has this ARN.
+    Until(String, Box<dyn upstream::Watch>),
 }
 
 /// What a wait has sent last.
@@ -182,9 +181,7 @@ impl<W: Wait> Watch<W> {
         let mut pause = known.is_some();
         loop {
             if pause {
-                let (pause, longest) = self.pace;
-                self.stub.sleep(pause).await?;
-                self.pace.0 = (pause * 2).min(longest);
+                self.rest().await?;
             }
             let response = match self.stub.ask().await {
                 Err(gone) if W::SUCCEEDS_WHEN_GONE && gone.code() == Code::NotFound => {
@@ -192,6 +189,7 @@ impl<W: Wait> Watch<W> {
                 }
                 answer => answer?,
             };
+            self.watch(&response);
             let state = W::state(&response);
             let status = state.as_ref().map(|state| state.status);
             if known != Some(status) {
@@ -199,6 +197,30 @@ impl<W: Wait> Watch<W> {
                 return Ok(Some((response, self)));
             }
             pause = true;
+        }
+    }
+}
+
+impl<W: Wait> Watch<W> {
+    /// Watches what has the status, from as soon as its name is known.
+    fn watch(&mut self, response: &<W::Reads as Operation>::Response) {
+        let Some(arn) = W::resource(response) else {
+            return;
+        };
+        match &self.rest {
+            Rest::Until(watched, _) if watched == arn => {}
+            _ => {
+                if let Some(watch) = self.stub.facade.0.upstream.watch(arn) {
+                    self.rest = Rest::Until(arn.clone(), watch);
+                }
+            }
+        }
+    }
+
+    async fn rest(&mut self) -> Result<(), Status> {
+        match &mut self.rest {
+            Rest::For(time) => self.stub.sleep(tokio::time::sleep(*time)).await,
+            Rest::Until(_, watch) => self.stub.sleep(watch.changed()).await,
         }
     }
 }

@@ -50,7 +50,22 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 /// A Proton endpoint in this process.
 pub trait Endpoint: Send + Sync + 'static {
     fn answer(&self, request: http::Request<Bytes>) -> Answer;
+
+    /// Watches the status of a resource, if the endpoint tells when it changes. Else it is read
+    /// again and again.
+    fn watch(&self, _arn: &str) -> Option<Box<dyn Watch>> {
+        None
+    }
 }
+
+/// Sleeps while a status stays as it is.
+pub trait Watch: Send {
+    /// Returns when the status may have changed since the last call. The first call returns at
+    /// once: what was read before the watch began may be out of date already.
+    fn changed(&mut self) -> Changed<'_>;
+}
+
+pub type Changed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// The answer of an [`Endpoint`], to come.
 pub type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
@@ -61,7 +76,8 @@ pub struct Upstream {
     repeating: Client,
     single: Client,
     credentials: Option<Renewable>,
-    embedded: bool,
+    /// What answers, if that is in this process.
+    endpoint: Option<Arc<dyn Endpoint>>,
 }
 
 impl Upstream {
@@ -72,11 +88,11 @@ impl Upstream {
             .endpoint_url("http://embedded")
             .allow_no_auth()
             .http_client(Watched {
-                http: SharedHttpClient::new(InProcess(endpoint)),
+                http: SharedHttpClient::new(InProcess(Arc::clone(&endpoint))),
                 skew: None,
             });
         Self {
-            embedded: true,
+            endpoint: Some(endpoint),
             ..Self::build(config, None)
         }
     }
@@ -103,7 +119,7 @@ impl Upstream {
             repeating: client(RetryConfig::standard()),
             single: client(RetryConfig::disabled()),
             credentials,
-            embedded: false,
+            endpoint: None,
         }
     }
 
@@ -124,8 +140,8 @@ impl Upstream {
         }
     }
 
-    pub(super) fn is_embedded(&self) -> bool {
-        self.embedded
+    pub(super) fn watch(&self, arn: &str) -> Option<Box<dyn Watch>> {
+        self.endpoint.as_ref()?.watch(arn)
     }
 
     pub(super) fn credentials(&self) -> Option<&Renewable> {

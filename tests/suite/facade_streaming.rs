@@ -1,14 +1,18 @@
 //! Lists that page by themselves and waits that watch a status.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use prost_reflect::{DynamicMessage, Value};
 use proton_grpc::facade::{
     Settings, Upstream,
-    upstream::{Answer, Endpoint},
+    upstream::{Answer, Changed, Endpoint, Watch},
 };
 use serde_json::Value as Json;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tonic::{Code, Status, codec::Streaming};
 use tonic_types::StatusExt as _;
 
@@ -420,36 +424,83 @@ async fn the_pace_of_waits_is_the_operators_to_choose() {
     assert_eq!(begun.elapsed().as_millis(), 4 * 300);
 }
 
-/// A control plane in this process whose environment is deployed by its tenth reading.
-struct Deploying {
-    reads: std::sync::Mutex<u32>,
+/// A control plane in this process that tells when its environment has changed.
+struct Telling {
+    statuses: Mutex<VecDeque<&'static str>>,
+    steps: Arc<Mutex<Vec<String>>>,
+    change: Arc<Notify>,
 }
 
-impl Endpoint for Deploying {
+impl Endpoint for Telling {
     fn answer(&self, _: http::Request<bytes::Bytes>) -> Answer {
-        let mut reads = self.reads.lock().unwrap();
-        *reads += 1;
-        let status = if *reads == 10 {
-            "SUCCEEDED"
-        } else {
-            "IN_PROGRESS"
-        };
+        let status = self.statuses.lock().unwrap().pop_front().unwrap();
+        self.steps.lock().unwrap().push(status.to_owned());
         let body = state("GetEnvironment", "/environment", status, "").to_string();
         Box::pin(async move { http::Response::new(body.into()) })
+    }
+
+    fn watch(&self, arn: &str) -> Option<Box<dyn Watch>> {
+        self.steps.lock().unwrap().push(arn.to_owned());
+        Some(Box::new(Told {
+            has_begun: false,
+            steps: self.steps.clone(),
+            change: self.change.clone(),
+        }))
+    }
+}
+
+struct Told {
+    has_begun: bool,
+    steps: Arc<Mutex<Vec<String>>>,
+    change: Arc<Notify>,
+}
+
+impl Watch for Told {
+    fn changed(&mut self) -> Changed<'_> {
+        Box::pin(async {
+            if std::mem::replace(&mut self.has_begun, true) {
+                self.change.notified().await;
+                self.steps.lock().unwrap().push("told".to_owned());
+            }
+        })
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_on_this_process_starts_fast_and_grows_patient() {
-    let endpoint = Arc::new(Deploying {
-        reads: std::sync::Mutex::new(0),
+async fn a_wait_on_this_process_watches_then_reads_then_sleeps_until_told() {
+    let (steps, change) = (Arc::default(), Arc::new(Notify::new()));
+    let endpoint = Arc::new(Telling {
+        statuses: Mutex::new(["IN_PROGRESS", "IN_PROGRESS", "SUCCEEDED"].into()),
+        steps: Arc::clone(&steps),
+        change: change.clone(),
     });
     let upstream = Upstream::embedded(endpoint, "us-east-1");
     let world = World::over(Arc::new(Stub::default()), upstream, no_retries());
     let (name, reads) = method("EnvironmentDeployed");
     let begun = Instant::now();
+    change.notify_one();
     let (sent, end) = all(world.stream(&name, minimal(&reads)).await).await;
     assert_eq!((sent.len(), end.is_ok()), (2, true));
-    let pauses = [25, 50, 100, 200, 400, 800, 1000, 1000, 1000];
-    assert_eq!(begun.elapsed().as_millis(), pauses.iter().sum::<u128>());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let response = state("GetEnvironment", "/environment", "IN_PROGRESS", "");
+    let arn = response["environment"]["arn"].as_str().unwrap();
+    let steps = steps.lock().unwrap();
+    let expected = ["IN_PROGRESS", arn, "IN_PROGRESS", "told", "SUCCEEDED"];
+    assert_eq!(*steps, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_sleeps_until_told_keeps_its_deadline() {
+    let endpoint = Arc::new(Telling {
+        statuses: Mutex::new(["IN_PROGRESS", "IN_PROGRESS"].into()),
+        steps: Arc::default(),
+        change: Arc::default(),
+    });
+    let upstream = Upstream::embedded(endpoint, "us-east-1");
+    let world = World::over(Arc::new(Stub::default()), upstream, no_retries());
+    world.set_timeout(Duration::from_secs(7));
+    let (name, reads) = method("EnvironmentDeployed");
+    let (sent, end) = all(world.stream(&name, minimal(&reads)).await).await;
+    assert_eq!(sent.len(), 1);
+    assert_eq!(end.unwrap_err().code(), Code::DeadlineExceeded);
 }

@@ -12,7 +12,8 @@ use aws_sdk_proton::types::{
     RepositoryProvider, ResourceDeploymentStatus,
 };
 
-use super::stack::{OTHER_ACCOUNT, Stack, arn, code, environment_schema, source};
+use super::service_world::{DEV_IN_PROD, SERVICE_SCHEMA};
+use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, code, environment_schema, source};
 
 const CONNECTION: &str = "arn:aws:codestar-connections:us-east-1:123456789012:connection/00000000-0000-4000-8000-000000000000";
 const ROLE: &str = "arn:aws:iam::123456789012:role/proton";
@@ -69,14 +70,8 @@ impl Stack {
         let create = self.client.create_environment().name("prod").spec(SPEC);
         let create = create.template_name("net").template_major_version("1");
         let create = create.template_minor_version("0");
-        let branch = RepositoryBranchInput::builder()
-            .provider(RepositoryProvider::Github)
-            .name("us/infra")
-            .branch("main")
-            .build()
-            .unwrap();
         let create = match manifest {
-            TERRAFORM => create.provisioning_repository(branch),
+            TERRAFORM => create.provisioning_repository(branch()),
             CODEBUILD => create.codebuild_role_arn(ROLE),
             _ => create.proton_service_role_arn(ROLE),
         };
@@ -86,17 +81,55 @@ impl Stack {
 
     /// Waits until the engine has what it needs: only then can somebody know of the deployment.
     async fn sent(&self) {
-        while self.attempt(None).await == "ConflictException" {
+        self.sent_for("environment/prod").await;
+    }
+
+    async fn sent_for(&self, resource: &str) {
+        while self.tell(resource, None).await == "ConflictException" {
             tokio::task::yield_now().await;
         }
     }
 
     async fn attempt(&self, status: Option<ResourceDeploymentStatus>) -> String {
+        self.tell("environment/prod", status).await
+    }
+
+    async fn tell(&self, resource: &str, status: Option<ResourceDeploymentStatus>) -> String {
         let status = status.unwrap_or(ResourceDeploymentStatus::InProgress);
-        match self.news("environment/prod").status(status).send().await {
+        match self.news(resource).status(status).send().await {
             Ok(_) => "done".to_owned(),
             refused => code(refused),
         }
+    }
+
+    /// Ends the deployment of a resource well, with one output.
+    async fn succeeded(&self, resource: &str) {
+        self.sent_for(resource).await;
+        let news = self.news(resource).outputs(output("Of", resource));
+        let end = news.status(ResourceDeploymentStatus::Succeeded);
+        end.send().await.unwrap();
+    }
+
+    /// An environment `prod` in which everything is provisioned by Terraform, and a service template `web` for it.
+    async fn with_terraform_service() -> Self {
+        let stack = Self::new().with_engine(TERRAFORM).await;
+        stack.begun(TERRAFORM).await;
+        stack.succeeded("environment/prod").await;
+        let settings = stack.client.update_account_settings();
+        let settings = settings.pipeline_provisioning_repository(branch());
+        settings.send().await.unwrap();
+        stack.create_service_template("web").await;
+        let files = [
+            ("schema/schema.yaml", SERVICE_SCHEMA),
+            ("instance_infrastructure/manifest.yaml", TERRAFORM),
+            ("instance_infrastructure/main.tf", "# nothing\n"),
+            ("pipeline_infrastructure/manifest.yaml", TERRAFORM),
+            ("pipeline_infrastructure/main.tf", "# nothing\n"),
+        ];
+        stack
+            .service_bundle_version("web", None, &["1"], &files)
+            .await;
+        stack
     }
 
     fn news(&self, resource: &str) -> NotifyResourceDeploymentStatusChangeFluentBuilder {
@@ -115,6 +148,11 @@ impl Stack {
         let pair = |output: Output| (output.key.unwrap(), output.value_string.unwrap());
         listed.outputs.into_iter().map(pair).collect()
     }
+}
+
+fn branch() -> RepositoryBranchInput {
+    let branch = RepositoryBranchInput::builder().provider(RepositoryProvider::Github);
+    branch.name("us/infra").branch("main").build().unwrap()
 }
 
 fn output(key: &str, value: &str) -> Output {
@@ -299,4 +337,66 @@ async fn what_was_cancelled_is_not_ended_by_late_news() {
         stack.now().await.deployment_status,
         DeploymentStatus::Cancelled
     );
+}
+
+#[tokio::test]
+async fn instances_pipelines_and_components_are_notified_of_by_their_arns() {
+    let stack = Stack::with_terraform_service().await;
+    let instance = "service/shop/service-instance/dev";
+    let create = stack.creating_service("shop", DEV_IN_PROD);
+    create.send().await.unwrap();
+    // The pipeline's turn comes after the instances'.
+    stack.succeeded(instance).await;
+    stack.succeeded("service/shop/pipeline").await;
+    let service = stack.settled_service("shop").await;
+    assert_eq!(service.status.as_str(), "ACTIVE");
+
+    let component = stack.client.create_component().name("queue");
+    let component = component.manifest(TERRAFORM).template_file("# nothing\n");
+    let component = component.environment_name("prod");
+    component.send().await.unwrap();
+    stack.succeeded("component/queue").await;
+
+    let client = &stack.client;
+    let of_instance = client.list_service_instance_outputs().service_name("shop");
+    let of_instance = of_instance.service_instance_name("dev").send().await;
+    let of_pipeline = client.list_service_pipeline_outputs().service_name("shop");
+    let of_pipeline = of_pipeline.send().await.unwrap();
+    let of_component = client.list_component_outputs().component_name("queue");
+    let of_component = of_component.send().await.unwrap();
+    for (outputs, resource) in [
+        (of_instance.unwrap().outputs, instance),
+        (of_pipeline.outputs, "service/shop/pipeline"),
+        (of_component.outputs, "component/queue"),
+    ] {
+        assert_eq!(outputs, [output("Of", resource)]);
+    }
+}
+
+#[tokio::test]
+async fn the_account_that_an_environment_is_provisioned_in_notifies() {
+    let stack = Stack::new().with_engine(CODEBUILD).await;
+    let other = stack.other();
+    let request = other.create_environment_account_connection();
+    let request = request
+        .environment_name("prod")
+        .management_account_id(ACCOUNT);
+    let role = ROLE.replace(ACCOUNT, OTHER_ACCOUNT);
+    let request = request.codebuild_role_arn(role).send().await.unwrap();
+    let id = request.environment_account_connection.unwrap().id;
+    let accept = stack.client.accept_environment_account_connection().id(&id);
+    accept.send().await.unwrap();
+
+    let create = stack.client.create_environment().name("prod").spec(SPEC);
+    let create = create.template_name("net").template_major_version("1");
+    let create = create.template_minor_version("0");
+    let create = create.environment_account_connection_id(id);
+    create.send().await.unwrap();
+    stack.sent().await;
+    let notify = other.notify_resource_deployment_status_change();
+    let notify = notify.resource_arn(arn("environment/prod"));
+    let notify = notify.status(ResourceDeploymentStatus::Succeeded);
+    notify.send().await.unwrap();
+    let status = stack.now().await.deployment_status;
+    assert_eq!(status, DeploymentStatus::Succeeded);
 }

@@ -45,7 +45,7 @@ schema:
   types:
     In: { type: object, properties: { size: { type: string, default: small } } }
 "#;
-const SERVICE_SCHEMA: &str = r#"
+pub(crate) const SERVICE_SCHEMA: &str = r#"
 schema:
   format: { openapi: "3.0.0" }
   service_input_type: In
@@ -61,6 +61,13 @@ schema:
   types:
     In: { type: object, properties: { size: { type: string, default: small } } }
 "#;
+
+/// A service whose only instance `dev` is in the environment `prod`.
+pub(crate) const DEV_IN_PROD: &str = "proton: ServiceSpec
+pipeline: { tests: some }
+instances:
+  - { name: dev, environment: prod, spec: {} }
+";
 
 /// A spec with a pipeline and these instances: name, environment, size.
 pub(crate) fn spec(instances: &[(&str, &str, &str)]) -> String {
@@ -186,7 +193,7 @@ impl Stack {
             .await;
     }
 
-    async fn service_bundle_version(
+    pub(crate) async fn service_bundle_version(
         &self,
         template: &str,
         major: Option<&str>,

@@ -32,6 +32,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use proton_grpc::control_plane::ambient::{Ambient, Manual};
 use proton_grpc::control_plane::bundle::source::Source;
+use proton_grpc::control_plane::events::Sink;
 use proton_grpc::control_plane::provision::{Engines, local};
 use proton_grpc::control_plane::store::{Change, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
@@ -107,6 +108,34 @@ impl Stack {
         let engine = Arc::new(Scripted::default());
         let stack = Self::engaging(engine.engines(), directory, bundles, START_MS, limits);
         Self { engine, ..stack }.working()
+    }
+
+    /// A scripted control plane over this store, which tells this sink and lets its work lie.
+    pub(crate) fn over(store: Store, events: Option<Sink>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let bundles = directory.path().join("bundles");
+        std::fs::create_dir_all(bundles.join(BUCKET)).unwrap();
+        let clock = Arc::new(Manual::starting_at(START_MS));
+        let engine = Arc::new(Scripted::default());
+        let engines = engine.engines();
+        let plane = ControlPlane::new(Parts {
+            store,
+            bundles: Source::Directory(bundles),
+            engines: engines.clone(),
+            ambient: clock.clone(),
+            caller: caller(),
+            accounts: accounts(),
+            limits: Limits::default(),
+            events,
+        });
+        Self {
+            client: client(&plane),
+            plane,
+            clock,
+            engine,
+            engines,
+            directory,
+        }
     }
 
     pub(crate) fn with_bundles_from(bundles: Source) -> Self {
@@ -347,16 +376,24 @@ fn plane(
     limits: Limits,
 ) -> ControlPlane {
     let store = Store::open(&directory.path().join("data")).unwrap();
-    let caller = Caller::new(ACCOUNT, REGION);
     ControlPlane::new(Parts {
         store,
         bundles,
         engines,
         ambient,
-        caller,
-        accounts: BTreeMap::from([(OTHER_KEY.to_owned(), OTHER_ACCOUNT.to_owned())]),
+        caller: caller(),
+        accounts: accounts(),
         limits,
+        events: None,
     })
+}
+
+fn caller() -> Caller {
+    Caller::new(ACCOUNT, REGION)
+}
+
+fn accounts() -> BTreeMap<String, String> {
+    BTreeMap::from([(OTHER_KEY.to_owned(), OTHER_ACCOUNT.to_owned())])
 }
 
 pub(crate) fn source(key: &str) -> TemplateVersionSourceInput {

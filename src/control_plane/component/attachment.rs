@@ -169,7 +169,7 @@ impl Host {
     }
 
     /// Nobody else changes the instance, or attaches to it, until the change is made.
-    pub(super) fn take(self, change: Change) -> Change {
-        change.put(self.instance.put())
+    pub(super) fn take(self, plane: &ControlPlane, change: Change) -> Change {
+        change.and(self.instance.write(plane))
     }
 }

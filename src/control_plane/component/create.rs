@@ -79,7 +79,11 @@ async fn first(
     let (mut component, holds) = make(plane, caller, request, fingerprint).await?;
     let change = deployment::first(plane, caller, &mut component, When::Now)
         .and(holds)
-        .put(resource::create(key(caller, &request.name), &component))
+        .and(resource::create(
+            plane,
+            key(caller, &request.name),
+            &component,
+        ))
         .expect(Expect::AtMost {
             scope: caller.scope(),
             kinds: vec![Kind::Component],
@@ -129,7 +133,7 @@ async fn make(
         host.check_free(plane, caller).await?;
         host.inputs(plane, caller, request.service_spec.as_deref())
             .await?;
-        holds = host.take(holds);
+        holds = host.take(plane, holds);
     }
 
     let now_ms = plane.now_ms();

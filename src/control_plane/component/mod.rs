@@ -22,6 +22,7 @@ use super::attempts::Attempts;
 use super::deployable::{Deployable, Deploys, Place, Prepared, Status, Trouble};
 use super::deployment::{self, Target, When};
 use super::environment::{self, IN_ENVIRONMENT};
+use super::events::{Subject, name};
 use super::pagination::Page;
 use super::render::Method;
 use super::resource::{Envelope, Loaded, Resource, timestamp};
@@ -75,6 +76,14 @@ impl Resource for Component {
         attachments.fold(put, |put, to| {
             put.indexed(ATTACHED_TO, to.index_value(owner))
         })
+    }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::Component(&self.name);
+        Some((
+            subject,
+            name(pb::DeploymentStatus::from(self.deployable.status)),
+        ))
     }
 }
 
@@ -226,7 +235,11 @@ pub(super) async fn delete_component(
             )));
         }
         let change = deployment::next(plane, caller, &mut component.value, None, When::Now);
-        match plane.store().commit(change.put(component.put())).await {
+        match plane
+            .store()
+            .commit(change.and(component.write(plane)))
+            .await
+        {
             Ok(_) => return Ok(answer(&component.value)),
             Err(refusal) => attempts.again(refusal)?,
         }

@@ -42,7 +42,11 @@ pub(in super::super) async fn update_component(
             let token = fingerprint.client_token.clone();
             component.value.last_client_request_token = token;
         }
-        match plane.store().commit(change.put(component.put())).await {
+        match plane
+            .store()
+            .commit(change.and(component.write(plane)))
+            .await
+        {
             Ok(_) => return Ok(answer(&component.value)),
             Err(refusal) => attempts.again(refusal)?,
         }
@@ -134,7 +138,7 @@ async fn deploy(
         host.inputs(plane, caller, wanted.service_spec.as_deref())
             .await?;
         holds = match before {
-            None => host.take(holds),
+            None => host.take(plane, holds),
             Some(_) => host.keep(holds),
         };
     }

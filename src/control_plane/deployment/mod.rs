@@ -213,7 +213,7 @@ fn record<R: Deploys>(
     if let Some(wanted) = &begun.wanted {
         change = change.put_blob(blob(&key, Blob::Wanted), state_bytes(&R::shown(wanted)));
     }
-    change.put(resource::create(key, &deployment))
+    change.and(resource::create(plane, key, &deployment))
 }
 
 /// Lets a deployment begin that waited for others, in the change that also says why.
@@ -223,7 +223,7 @@ pub(super) fn release(plane: &ControlPlane, waiting: &mut Loaded<Deployment>) ->
     waiting.value.turn += 1;
     waiting.value.envelope.last_modified_at_ms = now_ms;
     let work = work::work(waiting.key.clone(), waiting.value.turn, now_ms);
-    Change::new().put(waiting.put()).enqueue(work)
+    waiting.write(plane).enqueue(work)
 }
 
 fn state_bytes(state: &pb::DeploymentState) -> Vec<u8> {
@@ -273,9 +273,9 @@ pub(super) async fn cancel<R: Deploys>(
     deployment.value.turn += 1;
     deployment.value.envelope.last_modified_at_ms = now_ms;
     let again = work::work(deployment.key.clone(), deployment.value.turn, now_ms);
-    Ok(Change::new()
-        .put(resource.put())
-        .put(deployment.put())
+    Ok(resource
+        .write(plane)
+        .and(deployment.write(plane))
         .enqueue(again))
 }
 

@@ -69,7 +69,11 @@ async fn first(
 ) -> Result<(Environment, Change), Error> {
     let (mut environment, held, when) = make(plane, caller, request, fingerprint).await?;
     let change = deployment::first(plane, caller, &mut environment, when)
-        .put(resource::create(key(caller, &request.name), &environment))
+        .and(resource::create(
+            plane,
+            key(caller, &request.name),
+            &environment,
+        ))
         .and(held)
         .expect(Expect::AtMost {
             scope: caller.scope(),

@@ -17,6 +17,7 @@ use super::deployable::{
     Deployable, Deploys, FromTemplate, Place, Prepared, Status, Trouble, index_versions,
 };
 use super::deployment::{self, Target, When};
+use super::events::{Subject, name};
 use super::pagination::Page;
 use super::render::{self, Method, Namespace, Origin, Outputs};
 use super::resource::{Envelope, Loaded, Resource, timestamp};
@@ -52,6 +53,14 @@ impl Resource for Environment {
         let version = self.deployable.current.version();
         let put = summary::index(put, owner, self.deployable.is_failed(), Some(version));
         self.means.index(put, owner)
+    }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::Environment(&self.name);
+        Some((
+            subject,
+            name(pb::DeploymentStatus::from(self.deployable.status)),
+        ))
     }
 }
 
@@ -257,8 +266,8 @@ pub(super) async fn delete_environment(
             },
         );
         let change = match nothing_to_take_down {
-            true => change.delete(key.clone(), environment.rev),
-            false => change.put(environment.put()),
+            true => change.and(environment.delete(plane)),
+            false => change.and(environment.write(plane)),
         };
         match plane.store().commit(change).await {
             Ok(_) => return Ok(answer(&environment.value)),

@@ -18,7 +18,7 @@ pub(in super::super) async fn update_environment(
         let named = environment.value.named();
         environment.value.deployable.check_idle(&named)?;
         let change = apply(plane, caller, &mut environment.value, &request).await?;
-        let change = change.put(environment.put());
+        let change = change.and(environment.write(plane));
         match plane.store().commit(change).await {
             Ok(_) => {
                 return Ok(pb::UpdateEnvironmentResponse {

@@ -13,6 +13,7 @@ mod list;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
+use super::events::{Subject, name};
 use super::idempotency::Fingerprint;
 use super::resource::{self, Envelope, Loaded, Resource};
 use super::store::{Change, CommitError, Expect, Index, Key, Kind, Order, Put, Record};
@@ -51,6 +52,20 @@ impl Resource for Connection {
     fn index(&self, put: Put, _owner: &Caller) -> Put {
         put.indexed(BY_ID, self.id.as_str())
             .indexed(ADDRESSED, self.management_account.caller().scope())
+    }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::Connection(&self.id);
+        Some((
+            subject,
+            name(pb::EnvironmentAccountConnectionStatus::from(self.status)),
+        ))
+    }
+}
+
+impl Connection {
+    fn arn(&self) -> String {
+        Subject::Connection(&self.id).arn(&self.environment_account.caller())
     }
 }
 
@@ -141,7 +156,10 @@ pub(super) async fn connected(
         .pop();
     let connection = found.map(Loaded::<Connection>::of).transpose()?;
     let own = connection.filter(|found| found.value.management_account.caller() == *management);
-    let Some(Loaded { key, rev, value }) = own else {
+    let Some(Loaded {
+        key, rev, value, ..
+    }) = own
+    else {
         return Ok(Err(format!("connection {id} does not exist")));
     };
     if value.status != Status::Connected {
@@ -244,7 +262,7 @@ async fn insert(
             return Ok(original);
         }
         let mut change = Change::new()
-            .put(resource::create(key.clone(), &connection))
+            .and(resource::create(plane, key.clone(), &connection))
             .put(Put::create(request_key.clone(), &connection.id))
             .expect(Expect::AtMost {
                 scope: caller.scope(),
@@ -346,7 +364,7 @@ pub(super) async fn update_environment_account_connection(
             }
         }
         found.value.envelope.edit(plane.now_ms());
-        match plane.store().commit(Change::new().put(found.put())).await {
+        match plane.store().commit(found.write(plane)).await {
             Ok(_) => {
                 return Ok(pb::UpdateEnvironmentAccountConnectionResponse {
                     environment_account_connection: Some(view(found.value)),
@@ -380,8 +398,7 @@ pub(super) async fn delete_environment_account_connection(
             return Ok(pb::DeleteEnvironmentAccountConnectionResponse::default());
         };
         check_is(&found.value.environment_account, caller, "environment")?;
-        let change = Change::new().delete(found.key.clone(), found.rev);
-        let change = close(plane, &found.value, change).await?;
+        let change = close(plane, &found.value, found.delete(plane)).await?;
         match plane.store().commit(change).await {
             Ok(_) => {
                 return Ok(pb::DeleteEnvironmentAccountConnectionResponse {
@@ -463,7 +480,7 @@ async fn conclude(
         }
         found.value.status = next;
         found.value.envelope.edit(plane.now_ms());
-        match plane.store().commit(change.put(found.put())).await {
+        match plane.store().commit(change.and(found.write(plane))).await {
             Ok(_) => return Ok(found.value),
             Err(CommitError::Referenced { .. }) => {
                 return Err(Error::conflict(
@@ -479,8 +496,7 @@ async fn conclude(
 macro_rules! members {
     ($message:ident, $connection:expr $(, $more:ident: $value:expr)*) => {
         pb::$message {
-            arn: ($connection.environment_account.caller())
-                .arn(format_args!("environment-account-connection/{}", $connection.id)),
+            arn: $connection.arn(),
             component_role_arn: $connection.roles.component,
             environment_account_id: $connection.environment_account.account,
             environment_name: $connection.environment_name,

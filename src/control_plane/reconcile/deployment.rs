@@ -184,8 +184,8 @@ async fn send<R: Deploys>(
         memo: serde_json::Value::Null,
     };
     deployment.value.envelope.last_modified_at_ms = plane.now_ms();
-    let mut change = Change::new()
-        .put(deployment.put())
+    let mut change = deployment
+        .write(plane)
         .put_blob(blob(&deployment.key, Blob::Rendering), rendering.pack());
     let record = plane
         .store()
@@ -194,7 +194,7 @@ async fn send<R: Deploys>(
     if let Some(record) = record {
         let mut resource = Loaded::<R>::of(record)?;
         resource.value.deployable_mut().sent = Some(deployment.value.id.clone());
-        change = change.put(resource.put());
+        change = change.and(resource.write(plane));
     }
     Ok(change)
 }
@@ -284,7 +284,7 @@ fn remember(
     }
     *memo = next;
     deployment.value.envelope.last_modified_at_ms = plane.now_ms();
-    Change::new().put(deployment.put())
+    deployment.write(plane)
 }
 
 /// The change that ends the deployment and says so on its resource, with a note if the outcome has no message of its own.
@@ -323,7 +323,7 @@ async fn end_of<R: Deploys>(
         }
         deployment.value.resources = resources;
     }
-    let change = Change::new().put(deployment.put());
+    let change = deployment.write(plane);
 
     let record = plane
         .store()
@@ -338,8 +338,8 @@ async fn end_of<R: Deploys>(
     }
     resource.value.deployable_mut().end(status, message);
     let change = match status {
-        Status::DeleteComplete => change.delete(resource.key.clone(), resource.rev),
-        _ => change.put(resource.put()),
+        Status::DeleteComplete => change.and(resource.delete(plane)),
+        _ => change.and(resource.write(plane)),
     };
     R::settled(plane, &caller, &resource, status, change).await
 }

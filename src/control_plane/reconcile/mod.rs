@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::ControlPlane;
 use super::deployable::{Prepared, Trouble};
+use super::events::Delivery;
 use super::render::{self, Rendering};
 use super::store::{Claim, Claimed, CommitError};
 
@@ -30,11 +31,23 @@ const PAUSE: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(10 * 60);
 const SWEEP_AT_ONCE: u32 = 1000;
 
-/// Works until the shutdown; hands back what is under way then, so that the next process can begin at once.
+/// Works, and delivers events, until the shutdown; hands back what is under way then, so that the next process can begin at once.
 pub async fn run(plane: ControlPlane, shutdown: impl Future<Output = ()>) {
+    let mut delivery = plane.sink().map(|sink| Delivery::new(&plane, sink));
     tokio::select! {
         () = work(&plane, shutdown) => {}
         never = sweep(&plane) => match never {},
+        never = deliver(delivery.as_mut()) => match never {},
+    }
+    if let Some(delivery) = delivery {
+        delivery.stop().await;
+    }
+}
+
+async fn deliver(delivery: Option<&mut Delivery<'_>>) -> Infallible {
+    match delivery {
+        Some(delivery) => delivery.run().await,
+        None => std::future::pending().await,
     }
 }
 

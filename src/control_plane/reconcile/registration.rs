@@ -8,7 +8,7 @@ use super::attend::Setback;
 use crate::control_plane::bundle::source::FetchError;
 use crate::control_plane::bundle::{self, Problem};
 use crate::control_plane::resource::Loaded;
-use crate::control_plane::store::{self, Change, Key, Kind, NewWork, Work};
+use crate::control_plane::store::{self, Change, Key, NewWork, Work};
 use crate::control_plane::template::{Template, Type};
 use crate::control_plane::template_version::{Status, Version, bundle_blob, schema_blob};
 use crate::control_plane::{Caller, ControlPlane};
@@ -66,11 +66,8 @@ async fn load(plane: &ControlPlane, key: &Key) -> Result<Option<Registering>, st
         return Ok(None);
     };
     let version = Loaded::<Version>::of(record)?;
-    let of = match key.kind {
-        Kind::ServiceTemplateVersion => Type::Service,
-        _ => Type::Environment,
-    };
-    let template = of.key(&Caller::owning(key), &version.value.template);
+    let of = Type::of(key);
+    let template = of.key(&Caller::of(key), &version.value.template);
     match plane.store().get(&template).await? {
         Some(template) if version.value.status == Status::RegistrationInProgress => {
             Ok(Some(Registering {
@@ -93,7 +90,7 @@ async fn earlier_bundle(
         template,
         version,
     } = registering;
-    let (owner, number) = (Caller::owning(&version.key), version.value.number);
+    let (owner, number) = (Caller::of(&version.key), version.value.number);
     for earlier in template
         .numbers
         .minors(number.major)
@@ -158,5 +155,5 @@ fn end(plane: &ControlPlane, registering: Registering, status: Status, message: 
     version.value.status = status;
     version.value.status_message = Some(message.to_owned());
     version.value.envelope.last_modified_at_ms = plane.now_ms();
-    Change::new().put(version.put())
+    version.write(plane)
 }

@@ -55,7 +55,7 @@ pub(super) async fn give_up(
         Some(Operation::Update { .. }) => Status::UpdateFailed,
         Some(Operation::Delete) => Status::DeleteFailed,
     };
-    let change = scene.released(plane).await?.and(scene.settle());
+    let change = scene.released(plane).await?.and(scene.settle(plane));
     Ok(scene.end(plane, change, status, Some(why.to_owned())))
 }
 
@@ -246,7 +246,7 @@ impl Scene {
             Next::Remove => self.remove(plane),
             Next::DeployPipeline => self.deploy_pipeline(plane)?,
             Next::End(status, message) => {
-                let change = self.settle();
+                let change = self.settle(plane);
                 self.end(plane, change, status, message)
             }
             Next::Disappear => self.disappear(plane).await?,
@@ -258,7 +258,7 @@ impl Scene {
         self.service.value.operation = Some(Operation::Create {
             stage: CreateStage::Pipeline,
         });
-        Ok(change.put(self.service.put()))
+        Ok(change.and(self.service.write(plane)))
     }
 
     /// Lets the deployment of the pipeline begin, if it waits.
@@ -296,10 +296,10 @@ impl Scene {
                 change = change.and(take_down(plane, &self.caller, instance));
             } else if instance.value.standing == Standing::Doomed {
                 instance.value.standing = Standing::Kept;
-                change = change.put(instance.put());
+                change = change.and(instance.write(plane));
             }
         }
-        change = change.and(self.let_go_of_pipeline());
+        change = change.and(self.let_go_of_pipeline(plane));
         let failed: Vec<&str> = failed.iter().map(|name| &**name).collect();
         let service = &mut self.service.value;
         service.status = Status::UpdateFailedCleanupInProgress;
@@ -310,7 +310,7 @@ impl Scene {
             added,
             spec_before,
         });
-        change.put(self.service.put())
+        change.and(self.service.write(plane))
     }
 
     /// Whatever has to go is taken down, also what an earlier edit could not.
@@ -323,13 +323,13 @@ impl Scene {
         }
         self.enter(UpdateStage::Removing);
         change
-            .put(self.service.put())
+            .and(self.service.write(plane))
             // There may have been nothing to take down, so that nobody would say when it is done.
             .enqueue(work(self.service.key.clone(), plane.now_ms()))
     }
 
     fn deploy_pipeline(&mut self, plane: &ControlPlane) -> Result<Change, Setback> {
-        let mut change = self.leave_behind();
+        let mut change = self.leave_behind(plane);
         let pipeline = self.pipeline.as_mut().expect("there is one to deploy");
         let wanted = pipeline.value.after_edit(&self.service.value)?;
         let deployed = deployment::next(
@@ -339,20 +339,18 @@ impl Scene {
             Some(wanted),
             When::Now,
         );
-        change = change.and(deployed).put(pipeline.put());
+        change = change.and(deployed).and(pipeline.write(plane));
         self.enter(UpdateStage::Pipeline);
-        Ok(change.put(self.service.put()))
+        Ok(change.and(self.service.write(plane)))
     }
 
     async fn disappear(&self, plane: &ControlPlane) -> Result<Change, Setback> {
         let name = &self.service.value.name;
-        let change = Change::new()
-            .delete(self.service.key.clone(), self.service.rev)
-            .expect(Expect::NoChildren {
-                scope: self.caller.scope(),
-                kind: Kind::ServiceInstance,
-                parent: name.clone(),
-            });
+        let change = self.service.delete(plane).expect(Expect::NoChildren {
+            scope: self.caller.scope(),
+            kind: Kind::ServiceInstance,
+            parent: name.clone(),
+        });
         let synced = service_sync::synced(&self.caller, name);
         let (change, _) = synced.forget(plane, change).await?;
         Ok(change)
@@ -366,25 +364,25 @@ impl Scene {
     }
 
     /// The parts are left as they are, to be changed one by one.
-    fn settle(&mut self) -> Change {
-        self.leave_behind().and(self.let_go_of_pipeline())
+    fn settle(&mut self, plane: &ControlPlane) -> Change {
+        self.leave_behind(plane).and(self.let_go_of_pipeline(plane))
     }
 
     /// What is to go and still there is hidden, until the next edit tries again. A deletion of the service hides nothing.
-    fn leave_behind(&mut self) -> Change {
+    fn leave_behind(&mut self, plane: &ControlPlane) -> Change {
         let doomed = self.instances.iter_mut();
         let doomed = doomed.filter(|instance| instance.value.standing == Standing::Doomed);
         doomed.fold(Change::new(), |change, instance| {
             instance.value.standing = Standing::Leftover;
-            change.put(instance.put())
+            change.and(instance.write(plane))
         })
     }
 
-    fn let_go_of_pipeline(&mut self) -> Change {
+    fn let_go_of_pipeline(&mut self, plane: &ControlPlane) -> Change {
         match &mut self.pipeline {
             Some(pipeline) if pipeline.value.is_awaited => {
                 pipeline.value.is_awaited = false;
-                Change::new().put(pipeline.put())
+                pipeline.write(plane)
             }
             _ => Change::new(),
         }
@@ -402,7 +400,7 @@ impl Scene {
         service.message = message;
         service.operation = None;
         service.envelope.last_modified_at_ms = plane.now_ms();
-        change.put(self.service.put())
+        change.and(self.service.write(plane))
     }
 }
 
@@ -415,5 +413,5 @@ fn take_down(
         instance.value.standing = Standing::Doomed;
     }
     let change = deployment::next(plane, caller, &mut instance.value, None, When::Now);
-    change.put(instance.put())
+    change.and(instance.write(plane))
 }

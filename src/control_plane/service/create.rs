@@ -107,7 +107,7 @@ async fn make(
     };
     let key = key(caller, &service.name);
     let mut change = Change::new()
-        .put(resource::create(key.clone(), &service))
+        .and(resource::create(plane, key.clone(), &service))
         .expect(Expect::Present(chosen.key.clone()))
         .expect(Expect::AtMost {
             scope: caller.scope(),
@@ -137,7 +137,7 @@ async fn make(
         let key = service_pipeline::key(caller, &service.name);
         change = change
             .and(deployment::first(plane, caller, &mut made, When::Later))
-            .put(resource::create(key, &made));
+            .and(resource::create(plane, key, &made));
         pipeline = Some(made);
     }
     let made = Whole {

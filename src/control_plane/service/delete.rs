@@ -44,13 +44,13 @@ async fn begin(
         instance.value.deployable.check_idle(&named)?;
         check_unattached(plane, caller, &instance.value).await?;
         let taken_down = deployment::next(plane, caller, &mut instance.value, None, When::Now);
-        change = change.and(taken_down).put(instance.put());
+        change = change.and(taken_down).and(instance.write(plane));
     }
     if let Some(pipeline) = pipeline {
         let named = pipeline.value.named();
         pipeline.value.deployable.check_idle(&named)?;
         let taken_down = deployment::next(plane, caller, &mut pipeline.value, None, When::Now);
-        change = change.and(taken_down).put(pipeline.put());
+        change = change.and(taken_down).and(pipeline.write(plane));
     }
     let now_ms = plane.now_ms();
     service.value.status = Status::DeleteInProgress;
@@ -58,6 +58,6 @@ async fn begin(
     service.value.operation = Some(Operation::Delete);
     service.value.envelope.last_modified_at_ms = now_ms;
     Ok(change
-        .put(service.put())
+        .and(service.write(plane))
         .enqueue(work::work(service.key.clone(), now_ms)))
 }

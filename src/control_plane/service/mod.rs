@@ -11,6 +11,7 @@ mod update;
 use serde::{Deserialize, Serialize};
 
 use super::attempts::Attempts;
+use super::events::{Subject, name};
 use super::pagination::Page;
 use super::reconcile::service as work;
 use super::render::ServiceOf;
@@ -151,6 +152,11 @@ impl Resource for Service {
     fn index(&self, put: Put, owner: &Caller) -> Put {
         summary::index(put, owner, self.status.is_failed(), None)
     }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::Service(&self.name);
+        Some((subject, name(pb::ServiceStatus::from(self.status))))
+    }
 }
 
 impl Service {
@@ -280,7 +286,7 @@ pub(super) async fn settled(
         None => change,
         Some(spec) => {
             service.value.spec = spec;
-            change.put(service.put())
+            change.and(service.write(plane))
         }
     })
 }

@@ -34,7 +34,7 @@ pub(in super::super) async fn update_service(
                     .change
             }
         };
-        match plane.store().commit(change.put(service.put())).await {
+        match plane.store().commit(change.and(service.write(plane))).await {
             Ok(_) => {
                 return Ok(pb::UpdateServiceResponse {
                     service: Some(view(caller, &service.value, value(&pipeline))),
@@ -111,7 +111,7 @@ async fn edit(
         if difference.removed.contains(name) {
             check_unattached(plane, caller, &instance.value).await?;
             instance.value.standing = Standing::Doomed;
-            change = change.put(instance.put());
+            change = change.and(instance.write(plane));
         } else {
             change = change.expect(Expect::Rev(instance.key, instance.rev));
         }
@@ -121,7 +121,7 @@ async fn edit(
         let named = pipeline.value.named();
         pipeline.value.deployable().check_idle(&named)?;
         pipeline.value.is_awaited = true;
-        change = change.put(pipeline.put());
+        change = change.and(pipeline.write(plane));
     }
     let (added, made) = add(
         plane,

@@ -83,7 +83,7 @@ impl Origin<'_> {
         };
         let key = key(caller, &service.name, name);
         let change = deployment::first(plane, caller, &mut instance, When::Now)
-            .put(resource::create_under(&service.name, key, &instance))
+            .and(resource::create_under(plane, &service.name, key, &instance))
             .expect(Expect::Rev(environment.key, environment.rev))
             .expect(Expect::Present(chosen.key.clone()));
         Ok((instance, change))
@@ -223,7 +223,7 @@ async fn make(
     service.value.spec = of_service.to_yaml();
     service.value.envelope.edit(plane.now_ms());
     let change = change
-        .put(service.put())
+        .and(service.write(plane))
         .expect(quota(plane, caller, &service.value.name));
     let deeds = [(&**name, Deed::Created)];
     let change = blocker::block(plane, caller, change, &service.value.name, &deeds).await?;

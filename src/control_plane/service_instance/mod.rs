@@ -19,6 +19,7 @@ use super::deployable::{
 };
 use super::deployment::{self, Target};
 use super::environment::{self, IN_ENVIRONMENT};
+use super::events::{Subject, name};
 use super::render::Method;
 use super::resource::{Envelope, Loaded, Resource, timestamp};
 use super::store::{self, Change, Key, Kind, Put};
@@ -90,6 +91,17 @@ impl Resource for ServiceInstance {
             true => summary::index(put, owner, self.deployable.is_failed(), Some(version)),
             false => put,
         }
+    }
+
+    fn told(&self, _key: &Key) -> Option<(Subject<'_>, &'static str)> {
+        let subject = Subject::ServiceInstance {
+            service: &self.service,
+            name: &self.name,
+        };
+        Some((
+            subject,
+            name(pb::DeploymentStatus::from(self.deployable.status)),
+        ))
     }
 }
 

@@ -44,7 +44,7 @@ pub(in super::super) async fn update_service_instance(
         let mut change = deploy(plane, caller, &mut instance.value, &request).await?;
         instance.value.envelope.edit(now_ms);
         instance.value.last_client_request_token = fingerprint.client_token.clone();
-        change = change.put(instance.put());
+        change = change.and(instance.write(plane));
         if let Some(token_key) = token_key.clone() {
             let id = &instance.key.id;
             change = change.put(fingerprint.remember_update(

@@ -17,6 +17,8 @@ pub struct Change {
     pub(super) enqueued: Vec<NewWork>,
     pub(super) held: Vec<Held>,
     pub(super) events: Vec<Event>,
+    /// What is watched under these names has changed.
+    pub(super) announced: BTreeSet<String>,
 }
 
 impl Change {
@@ -37,6 +39,8 @@ impl Change {
         self.blobs.append(&mut other.blobs);
         self.enqueued.append(&mut other.enqueued);
         self.held.append(&mut other.held);
+        self.events.append(&mut other.events);
+        self.announced.append(&mut other.announced);
         self
     }
 
@@ -77,6 +81,12 @@ impl Change {
     /// Tells others, once the change has happened. The events of a change keep their order.
     pub fn emit(mut self, event: Event) -> Self {
         self.events.push(event);
+        self
+    }
+
+    /// Wakes whoever watches this, in every process, once the change has happened. Nothing of it is kept.
+    pub fn announce(mut self, name: impl Into<String>) -> Self {
+        self.announced.insert(name.into());
         self
     }
 
@@ -124,7 +134,8 @@ impl Change {
         });
         let blobs = self.blobs.iter().map(|blob| blob.key.as_str());
         let events = self.events.iter().map(|event| event.resource.as_str());
-        puts.chain(work).chain(blobs).chain(events)
+        let announced = self.announced.iter().map(String::as_str);
+        puts.chain(work).chain(blobs).chain(events).chain(announced)
     }
 
     /// How many new records it makes of the kind in the scope, or under one parent there.

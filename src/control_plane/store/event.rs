@@ -33,3 +33,11 @@ pub struct Emitted {
     pub id: EventId,
     pub event: Event,
 }
+
+/// The events that wait to be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    pub count: i64,
+    /// When the first of them happened.
+    pub since_ms: i64,
+}

@@ -50,6 +50,11 @@
 //! one that [`Store::deliver`] lets, for as long as it says and until it says so again. A lease of its own rather than a work item,
 //! because delivering never completes, has no attempts to count and no outcome to record.
 //!
+//! # Watches
+//! A change may announce names. Whoever watches one ([`Store::watch`]) is woken then, in whichever process the change was made,
+//! and reads how things are. Begin to watch first and read then, so that nothing is missed in between. An announcement is
+//! never lost, but may come without need: a process that was cut off from the others for a while wakes all its watches.
+//!
 //! # Crashes
 //! Acknowledged means on disk: a change that was answered with `Ok` survives `kill -9` and, as far as the disk keeps its word,
 //! power loss. A change whose caller went away, or that was answered with [`CommitError::Unavailable`], happened whole or not at
@@ -71,6 +76,7 @@ mod signals;
 mod sql;
 mod sqlite;
 mod transfer;
+mod watch;
 mod work;
 
 #[cfg(test)]
@@ -83,10 +89,11 @@ use tokio::sync::mpsc;
 
 pub use self::change::{Change, Expect, Put};
 pub use self::error::{Cause, CommitError, Error, OpenError};
-pub use self::event::{Emitted, Event, EventId};
+pub use self::event::{Backlog, Emitted, Event, EventId};
 pub use self::postgres::{Database, Member};
 pub use self::record::{Body, Entry, Index, Key, Kind, Order, Range, Record};
 pub use self::transfer::{ExportError, ImportError, Totals};
+pub use self::watch::Watch;
 pub use self::work::{Claim, Claimed, NewWork, Work};
 
 use self::postgres::Postgres;
@@ -262,9 +269,19 @@ impl Store {
         with!(self, engine => engine.delivered(events).await)
     }
 
+    /// How many events wait to be delivered, and when the first of them happened.
+    pub async fn backlog(&self) -> Result<Option<Backlog>, Error> {
+        with!(self, engine => engine.backlog().await)
+    }
+
     /// Returns when events may have been emitted, as [`Store::work_scheduled`] does for work.
     pub async fn events_emitted(&self) {
         self.signals.emitted.notified().await;
+    }
+
+    /// Watches what changes announce under this name.
+    pub fn watch(&self, name: &str) -> Watch {
+        self.signals.watched.watch(name)
     }
 
     fn start_export(&self, items: mpsc::Sender<Result<Item, Error>>) {

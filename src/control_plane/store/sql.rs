@@ -119,6 +119,9 @@ pub(super) const EVENTS: &str = "
     SELECT rev, place, resource, emitted_at, body FROM events
     WHERE (rev, place) > ($1, $2) ORDER BY rev, place LIMIT $3";
 
+pub(super) const BACKLOG: &str = "
+    SELECT count(*), min(emitted_at) FROM events";
+
 pub(super) const EMIT: &str = "
     INSERT INTO events (rev, place, resource, emitted_at, body) VALUES ($1, $2, $3, $4, $5)";
 
@@ -169,6 +172,7 @@ pub(super) const ALL: &[&str] = &[
     RENEW,
     NEXT_RUN_AT,
     EVENTS,
+    BACKLOG,
     EMIT,
     DELIVER,
     IS_EMPTY,

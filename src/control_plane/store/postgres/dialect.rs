@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use crate::control_plane::store::{
-    Body, Claimed, Emitted, Entry, Event, EventId, Key, Kind, Record, Work,
+    Backlog, Body, Claimed, Emitted, Entry, Event, EventId, Key, Kind, Record, Work,
 };
 
 /// Workers of several processes take what is due past each other.
@@ -117,6 +117,11 @@ pub(super) fn emitted(row: &Row) -> Read<Emitted> {
         body: Body::from(row.try_get::<_, String>(4)?),
     };
     Ok(Emitted { id, event })
+}
+
+pub(super) fn backlog(row: &Row) -> Read<Option<Backlog>> {
+    let (count, since_ms) = (row.try_get(0)?, row.try_get::<_, Option<i64>>(1)?);
+    Ok(since_ms.map(|since_ms| Backlog { count, since_ms }))
 }
 
 /// The key whose scope, kind and id begin at a column.

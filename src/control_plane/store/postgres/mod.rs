@@ -5,18 +5,20 @@
 //!  changes ── queue ──► groups, one after the other ──────┴─► one thread (connections.rs) ──► PostgreSQL
 //! ```
 //! Whatever a call rests on is in the database, so it does not matter which process answers, and one that dies takes nothing along
-//! but its claims, which end with their leases. Changes happen under one lock (writer.rs); reads and claims need none. Nothing
-//! tells a process what others have scheduled or emitted, for not every database that speaks PostgreSQL's language can: it looks
-//! whenever [`Member::look_every`] has passed.
+//! but its claims, which end with their leases. Changes happen under one lock (writer.rs); reads and claims need none. What
+//! others have scheduled or emitted a process finds by looking, whenever [`Member::look_every`] has passed; what they announce it is
+//! told (listener.rs).
 //!
 //! Connections that are lost are replaced. A call that needed one is tried once more and then answered with `Unavailable`; the
-//! next call tries anew. Only what every such database offers is used: no advisory locks, no LISTEN, no session state but settings.
+//! next call tries anew. Only what every such database offers is used: no advisory locks, no session state but
+//! settings; and LISTEN where there is one.
 
 mod address;
 mod apply;
 mod connections;
 mod dialect;
 mod failure;
+mod listener;
 mod pipeline;
 mod schema;
 mod transfer;
@@ -31,6 +33,7 @@ pub use self::address::Database;
 
 use self::connections::{Connections, Param};
 use self::failure::Failure;
+use self::listener::Listener;
 use self::pipeline::values;
 use self::schema::SchemaError;
 use self::writer::{Task, Writer};
@@ -38,7 +41,7 @@ use super::record::behind;
 use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
-    Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
+    Backlog, Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
     OpenError, Order, Range, Record, sql,
 };
 
@@ -70,10 +73,11 @@ impl Postgres {
         let pool = connections.pool();
         let schema = connections.spawn(async move {
             let conn = pool.get().await.map_err(Failure::from)?;
-            schema::bring_up_to_date(&conn).await
+            schema::bring_up_to_date(&conn).await?;
+            Ok(listener::can_announce(&conn).await?)
         });
-        match schema.await {
-            Ok(Ok(())) => {}
+        let announces = match schema.await {
+            Ok(Ok(announces)) => announces,
             Ok(Err(SchemaError::Newer { found })) => {
                 return Err(OpenError::Newer {
                     database: database.to_string(),
@@ -83,12 +87,24 @@ impl Postgres {
             }
             Ok(Err(error)) => return Err(failed(Arc::new(error))),
             Err(panicked) => return Err(failed(Arc::new(panicked))),
-        }
-        let writer = Writer::start(&connections, member.name, Arc::clone(&signals));
+        };
+        let writer = Writer::start(
+            &connections,
+            member.name.clone(),
+            announces,
+            Arc::clone(&signals),
+        );
+        let listener = Listener {
+            database: database.clone(),
+            process: member.name,
+            signals: Arc::clone(&signals),
+            look_every: member.look_every,
+        };
+        connections.spawn(listener.run());
         connections.spawn(async move {
             loop {
                 tokio::time::sleep(member.look_every).await;
-                signals.give(Wake::all());
+                signals.give(&Wake::workers());
             }
         });
         Ok(Self {
@@ -217,6 +233,11 @@ impl Postgres {
     pub(super) async fn events(&self, after: EventId, limit: u32) -> Result<Vec<Emitted>, Error> {
         let params = values![after.rev, after.place, i64::from(limit)];
         self.rows(sql::EVENTS, params, dialect::emitted).await
+    }
+
+    pub(super) async fn backlog(&self) -> Result<Option<Backlog>, Error> {
+        let rows = self.rows(sql::BACKLOG, values![], dialect::backlog);
+        Ok(rows.await?.first().copied().flatten())
     }
 
     pub(super) async fn deliver(

@@ -25,6 +25,7 @@ use super::apply::{self, Numbers};
 use super::connections::{Connections, abandon, forget_idle};
 use super::dialect;
 use super::failure::Failure;
+use super::listener;
 use super::pipeline::{Pipeline, Stop, values};
 use crate::control_plane::store::signals::{Signals, Wake};
 use crate::control_plane::store::{Cause, Change, CommitError, Error};
@@ -59,12 +60,18 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts taking jobs, for the process of this name.
-    pub(super) fn start(connections: &Connections, process: String, signals: Arc<Signals>) -> Self {
+    pub(super) fn start(
+        connections: &Connections,
+        process: String,
+        announces: bool,
+        signals: Arc<Signals>,
+    ) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (alive, ended) = watch::channel(());
         let groups = Groups {
             pool: connections.pool(),
             process,
+            announces,
             last: 0,
             signals,
         };
@@ -104,6 +111,8 @@ impl Writer {
 struct Groups {
     pool: Pool,
     process: String,
+    /// Whether the database passes on what changes announce.
+    announces: bool,
     /// The number of the last group.
     last: i64,
     signals: Arc<Signals>,
@@ -116,8 +125,9 @@ impl Groups {
             self.last += 1;
             let outcomes = self.commit(&group).await;
             for (job, outcome) in group.drain(..).zip(outcomes) {
-                if outcome.is_ok() {
-                    self.signals.give(job.wake);
+                // Of what became of it when that is not known, others may have heard.
+                if matches!(outcome, Ok(_) | Err(CommitError::Unavailable(_))) {
+                    self.signals.give(&job.wake);
                 }
                 // A caller that went away does not want to know.
                 let _ = job.reply.send(outcome);
@@ -177,12 +187,17 @@ impl Groups {
         if committing.iter().all(Result::is_err) {
             return Ok(conn.batch_execute("ROLLBACK").await?);
         }
+        let names = announced(group, committing);
         let mut end = Pipeline::new(conn);
         let result = async {
             end.push(dialect::SET_NUMBERS, values![numbers.rev, numbers.work])
                 .await?;
             end.push(dialect::SET_LAST_GROUP, values![&self.process, self.last])
                 .await?;
+            if self.announces && !names.is_empty() {
+                end.push(listener::ANNOUNCE, values![&self.process, names])
+                    .await?;
+            }
             end.push("COMMIT", values![]).await?;
             end.run().await
         };
@@ -194,6 +209,14 @@ impl Groups {
         let row = conn.query_opt(&last, &[&self.process]).await?;
         Ok(row.is_some_and(|row| row.get::<_, i64>(0) == self.last))
     }
+}
+
+/// What the changes announce that are made.
+fn announced<'a>(group: &'a [Job], outcomes: &[Outcome]) -> Vec<&'a str> {
+    let made = group.iter().zip(outcomes);
+    let made = made.filter(|(_, outcome)| outcome.is_ok());
+    made.flat_map(|(job, _)| job.wake.announced.iter().map(String::as_str))
+        .collect()
 }
 
 /// Opens a transaction that holds the lock for changes.

@@ -10,8 +10,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::control_plane::store::{
-    Body, Claimed, CommitError, Emitted, Entry, Error, Event, EventId, Key, Kind, OpenError,
-    Record, Work,
+    Backlog, Body, Claimed, CommitError, Emitted, Entry, Error, Event, EventId, Key, Kind,
+    OpenError, Record, Work,
 };
 
 /// The steps from an empty database to the current schema, forward only; `user_version` counts those done.
@@ -166,6 +166,11 @@ pub(super) fn emitted(row: &Row<'_>) -> rusqlite::Result<Emitted> {
         body: Body::from(row.get::<_, String>(4)?),
     };
     Ok(Emitted { id, event })
+}
+
+pub(super) fn backlog(row: &Row<'_>) -> rusqlite::Result<Option<Backlog>> {
+    let (count, since_ms) = (row.get(0)?, row.get::<_, Option<i64>>(1)?);
+    Ok(since_ms.map(|since_ms| Backlog { count, since_ms }))
 }
 
 /// The index entries of a record.

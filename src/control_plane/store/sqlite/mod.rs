@@ -29,7 +29,7 @@ use super::record::behind;
 use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
-    Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
+    Backlog, Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
     OpenError, Order, Range, Record, sql,
 };
 
@@ -188,6 +188,13 @@ impl Sqlite {
         })
     }
 
+    pub(super) async fn backlog(&self) -> Result<Option<Backlog>, Error> {
+        self.readers.read(|conn| {
+            conn.prepare_cached(sql::BACKLOG)?
+                .query_row([], database::backlog)
+        })
+    }
+
     pub(super) async fn deliver(
         &self,
         holder: &str,
@@ -226,7 +233,7 @@ impl Sqlite {
 
     pub(super) async fn import(&self, items: mpsc::Receiver<Item>) -> Result<(), ImportError> {
         self.writer
-            .write(Wake::all(), move |conn| transfer::import(conn, items))
+            .write(Wake::workers(), move |conn| transfer::import(conn, items))
             .await?
     }
 }

@@ -160,7 +160,7 @@ where
             Err(cause) => Err(Error::Unavailable(cause).into()),
         };
         if outcome.is_ok() {
-            self.signals.give(self.wake);
+            self.signals.give(&self.wake);
         }
         // A caller that went away does not want to know.
         let _ = self.reply.send(outcome);

@@ -11,6 +11,7 @@ mod model;
 mod races;
 mod sharing;
 mod transfer;
+mod watches;
 mod work;
 
 use std::ops::Deref;
