@@ -50,7 +50,7 @@ enum Subcommands {
     },
     /// Make one call by name, JSON in and out
     Call(Call),
-    /// Check template bundles and push them to where registration reads from
+    /// Check and render template bundles, and push them to where registration reads from
     #[command(subcommand)]
     Bundle(bundle::Command),
     /// Move what the built-in control plane keeps: from a data directory to a database, or back

@@ -146,13 +146,16 @@ impl Told<'_> {
         }
     }
 
-    /// The environment that decides where the resource is provisioned. Pipelines have none.
+    /// The environment that decides where the resource is provisioned. For pipelines none does.
     async fn environment<R: Deploys>(&self, resource: &R) -> Result<Option<Environment>, Error> {
+        let target = resource.target();
+        let Some(name) = target.environment() else {
+            return Ok(None);
+        };
         if self.key.kind == Kind::ServicePipeline {
             return Ok(None);
         }
-        let target = resource.target();
-        let key = environment::key(self.owner, target.environment());
+        let key = environment::key(self.owner, name);
         let found = self.plane.load::<Environment>(&key).await?;
         Ok(found.map(|found| found.value))
     }

@@ -11,14 +11,16 @@ use super::deployable::{
 };
 use super::deployment::{self, Target, When};
 use super::events::{Subject, name};
-use super::render::{self, Method, Namespace, Origin};
+use super::render::{self, Method, Namespace, Origin, PipelineInstance};
 use super::resource::{Envelope, Loaded, Resource, timestamp};
+use super::service::Service;
 use super::spec::{self, ServiceSpec};
 use super::store::{self, Change, Expect, Key, Kind, Put};
 use super::template::Type;
 use super::version_choice::{self, Asked, Chosen};
 use super::{
-    Caller, ControlPlane, account, service, service_instance, summary, tags, template_version,
+    Caller, ControlPlane, account, preview, service, service_instance, summary, tags,
+    template_version,
 };
 use crate::api::{Error, pb};
 
@@ -90,36 +92,10 @@ impl Deploys for Pipeline {
         caller: &Caller,
         deployment: &str,
     ) -> Result<Prepared, Trouble> {
-        let wanted = self.deployable.wanted.as_ref();
-        let wanted = wanted.expect("a deployment under way has a wanted state");
         let service = service::load(plane, caller, &self.service).await?.value;
         let instances = service_instance::rendered(plane, caller, &service).await?;
-        let version = Type::Service.version_key(caller, &wanted.template, wanted.number);
-        let bundle = template_version::bundle(plane, Type::Service, false, &version).await?;
-        let given = ServiceSpec::parse(&wanted.spec).map_err(Error::from)?;
-        let part = PartKind::Pipeline;
-        let given = given.pipeline.unwrap_or_default();
-        let inputs = spec::resolve(&bundle.schema, part, &given, "pipeline");
-        let part = bundle.into_part(part);
-        let part = part.expect("a template with a pipeline has this part");
-        Ok(Prepared {
-            manifest: part.manifest,
-            files: part.files,
-            namespace: Namespace::Pipeline(render::Pipeline {
-                service: service.rendered(),
-                inputs: inputs.map_err(Error::from)?,
-                instances,
-            }),
-            origin: Origin {
-                arn: arn(caller, &self.service),
-                deployment_id: deployment.to_owned(),
-                template: Some(wanted.origin(caller, Type::Service)),
-                environment_arn: None,
-                service_arn: None,
-                service_instance_arn: None,
-                tags: tags::propagated(&self.envelope.managed_tags),
-            },
-        })
+        self.prepare_with(plane, caller, deployment, &service, instances)
+            .await
     }
 
     async fn place(
@@ -150,6 +126,55 @@ impl Deploys for Pipeline {
 }
 
 impl Pipeline {
+    /// As `prepare`, for a service whose instances are given.
+    pub(super) async fn prepare_with(
+        &self,
+        plane: &ControlPlane,
+        caller: &Caller,
+        deployment: &str,
+        service: &Service,
+        instances: Vec<PipelineInstance>,
+    ) -> Result<Prepared, Trouble> {
+        let wanted = self.deployable.wanted.as_ref();
+        let wanted = wanted.expect("a deployment under way has a wanted state");
+        let version = Type::Service.version_key(caller, &wanted.template, wanted.number);
+        let bundle = template_version::bundle(plane, Type::Service, false, &version).await?;
+        let given = ServiceSpec::parse(&wanted.spec).map_err(Error::from)?;
+        let part = PartKind::Pipeline;
+        let given = given.pipeline.unwrap_or_default();
+        let inputs = spec::resolve(&bundle.schema, part, &given, "pipeline");
+        let part = bundle.into_part(part);
+        let part = part.expect("a template with a pipeline has this part");
+        Ok(Prepared {
+            manifest: part.manifest,
+            files: part.files,
+            namespace: Namespace::Pipeline(render::Pipeline {
+                service: service.rendered(),
+                inputs: inputs.map_err(Error::from)?,
+                instances,
+            }),
+            origin: Origin {
+                arn: arn(caller, &self.service),
+                deployment_id: deployment.to_owned(),
+                template: Some(wanted.origin(caller, Type::Service)),
+                environment_arn: None,
+                service_arn: None,
+                service_instance_arn: None,
+                tags: tags::propagated(&self.envelope.managed_tags),
+            },
+        })
+    }
+
+    /// What it is deployed with when an edit of the service is done but for it.
+    pub(super) fn after_edit(&mut self, service: &Service) -> Result<FromTemplate, Error> {
+        self.is_awaited = false;
+        self.environment = service::first_environment(&ServiceSpec::parse(&service.spec)?);
+        Ok(FromTemplate {
+            spec: service.spec.clone(),
+            ..self.deployable.current.clone()
+        })
+    }
+
     pub(super) fn named(&self) -> String {
         format!("the pipeline of service {:?}", self.service)
     }
@@ -208,10 +233,6 @@ pub(super) async fn update_service_pipeline(
     caller: &Caller,
     request: pb::UpdateServicePipelineRequest,
 ) -> Result<pb::UpdateServicePipelineResponse, Error> {
-    let asked = Asked {
-        major: request.template_major_version.as_deref(),
-        minor: request.template_minor_version.as_deref(),
-    };
     let answer = |pipeline: &Pipeline| pb::UpdateServicePipelineResponse {
         pipeline: Some(view(caller, pipeline)),
     };
@@ -220,10 +241,10 @@ pub(super) async fn update_service_pipeline(
         let mut pipeline = load(plane, caller, &request.service_name).await?;
         if request.deployment_type() == UpdateType::None {
             // The model insists on a spec, which is of no use here.
-            version_choice::check_none(asked, "NONE")?;
+            version_choice::check_none(asked(&request), "NONE")?;
             return Ok(answer(&pipeline.value));
         }
-        let change = deploy(plane, caller, &mut pipeline.value, &request, asked).await?;
+        let change = deploy(plane, caller, &mut pipeline.value, &request).await?;
         pipeline.value.envelope.edit(plane.now_ms());
         match plane
             .store()
@@ -236,22 +257,50 @@ pub(super) async fn update_service_pipeline(
     }
 }
 
+fn asked(request: &pb::UpdateServicePipelineRequest) -> Asked<'_> {
+    Asked {
+        major: request.template_major_version.as_deref(),
+        minor: request.template_minor_version.as_deref(),
+    }
+}
+
+/// The pipeline as the call would leave it.
+pub(super) async fn updated(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: pb::UpdateServicePipelineRequest,
+) -> Result<Pipeline, Error> {
+    let mut pipeline = load(plane, caller, &request.service_name).await?.value;
+    if request.deployment_type() == UpdateType::None {
+        version_choice::check_none(asked(&request), "NONE")?;
+        return Err(preview::deploys_nothing());
+    }
+    deploy(plane, caller, &mut pipeline, &request).await?;
+    Ok(pipeline)
+}
+
 /// Begins the deployment, and answers with what else is to be written.
 async fn deploy(
     plane: &ControlPlane,
     caller: &Caller,
     pipeline: &mut Pipeline,
     request: &pb::UpdateServicePipelineRequest,
-    asked: Asked<'_>,
 ) -> Result<Change, Error> {
     let service = service::load(plane, caller, &pipeline.service).await?;
     service.value.check_idle()?;
     pipeline.deployable.check_idle(&pipeline.named())?;
     let current = &pipeline.deployable.current;
     let (of, number, how) = (Type::Service, current.number, request.deployment_type());
-    let chosen =
-        version_choice::for_update(plane, caller, of, &current.template, number, how, asked)
-            .await?;
+    let chosen = version_choice::for_update(
+        plane,
+        caller,
+        of,
+        &current.template,
+        number,
+        how,
+        asked(request),
+    )
+    .await?;
     let of_service = ServiceSpec::parse(&service.value.spec)?;
     let (spec, text) = service::filled(&request.spec, &of_service)?;
     let method = check(plane, caller, &chosen, &spec).await?;

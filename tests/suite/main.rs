@@ -28,6 +28,7 @@ mod house;
 mod notify;
 mod operations;
 mod preview;
+mod preview_truth;
 mod redaction;
 mod registration;
 mod repository;

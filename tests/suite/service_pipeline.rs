@@ -206,3 +206,34 @@ async fn a_pipeline_that_is_deployed_can_be_cancelled() {
     assert_eq!(pipeline.deployment_status, DeploymentStatus::Cancelled);
     assert_eq!(stack.service("shop").await.status, ServiceStatus::Active);
 }
+
+#[tokio::test]
+async fn deployments_of_a_service_without_instances_belong_to_no_environment() {
+    let stack = Stack::scripted(Limits::default()).with_web().await;
+    stack.created_service("shop", &spec(&[])).await;
+    let listed = async |environment: &str| {
+        let list = stack.client.list_deployments().service_name("shop");
+        let list = list.environment_name(environment).send().await;
+        list.unwrap().deployments.len()
+    };
+    let pipeline = stack.pipeline("shop").await;
+    let id = pipeline.last_attempted_deployment_id.unwrap();
+    let deployment = stack.deployment_record(&id).await;
+    // The API insists on a name.
+    assert_eq!(deployment.environment_name, "no-environment");
+    assert_eq!(listed("prod").await, 0);
+
+    let create = stack.client.create_service_instance().service_name("shop");
+    let create = create.name("live").spec(spec(&[("live", "prod", "large")]));
+    create.send().await.unwrap();
+    stack.settled_instance("shop", "live").await;
+    let next = spec(&[("live", "prod", "large")]);
+    let update = stack.piping(DeploymentUpdateType::CurrentVersion, &next);
+    update.send().await.unwrap();
+    let pipeline = stack.settled_pipeline("shop").await;
+    let id = pipeline.last_attempted_deployment_id.unwrap();
+    let deployment = stack.deployment_record(&id).await;
+    assert_eq!(deployment.environment_name, "prod");
+    // The instance's and the pipeline's.
+    assert_eq!(listed("prod").await, 2);
+}

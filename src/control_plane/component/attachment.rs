@@ -27,7 +27,7 @@ impl Attachment {
         index_value(caller, &self.service, &self.instance)
     }
 
-    pub(super) fn arn(&self, caller: &Caller) -> String {
+    pub(in super::super) fn arn(&self, caller: &Caller) -> String {
         service_instance::arn(caller, &self.service, &self.instance)
     }
 

@@ -15,11 +15,9 @@ pub(in super::super) async fn create_component(
     tags::sort(&mut request.tags);
     let fingerprint = Fingerprint::take::<operation::CreateComponent>(&mut request);
     let token_key = fingerprint.token_key(caller);
-    let key = key(caller, &request.name);
     let answer = |component: &Component| pb::CreateComponentResponse {
         component: Some(view(caller, component)),
     };
-    let limit = plane.limits().components;
     let mut attempts = Attempts::default();
     loop {
         let used = match &token_key {
@@ -29,31 +27,15 @@ pub(in super::super) async fn create_component(
         if let Some(original) = original(plane, caller, &fingerprint, used.as_ref()).await? {
             return Ok(answer(&original));
         }
-        if plane.store().get(&key).await?.is_some() {
-            let named = named(&request.name);
-            return Err(Error::conflict(format!("{named} exists already")));
-        }
-        let (mut component, holds) = make(plane, caller, &request, &fingerprint).await?;
-        let mut change = deployment::first(plane, caller, &mut component, When::Now)
-            .and(holds)
-            .and(resource::create(plane, key.clone(), &component))
-            .expect(Expect::AtMost {
-                scope: caller.scope(),
-                kinds: vec![Kind::Component],
-                parent: None,
-                limit,
-            });
+        check_absent(plane, caller, &request.name).await?;
+        let (component, mut change) = first(plane, caller, &request, &fingerprint).await?;
         if let Some(key) = token_key.clone() {
             let now_ms = plane.now_ms();
             change = change.put(fingerprint.remember(key, used.as_ref(), &request.name, now_ms));
         }
         match plane.store().commit(change).await {
             Ok(_) => return Ok(answer(&component)),
-            Err(CommitError::Full { .. }) => {
-                return Err(Error::quota_exceeded(format!(
-                    "the account holds {limit} components, as many as it may"
-                )));
-            }
+            Err(CommitError::Full { limit }) => return Err(full(limit)),
             Err(refusal) => attempts.again(refusal)?,
         }
     }
@@ -66,8 +48,49 @@ pub(in super::super) async fn created(
     mut request: pb::CreateComponentRequest,
 ) -> Result<Component, Error> {
     let fingerprint = Fingerprint::take::<operation::CreateComponent>(&mut request);
-    let (component, _) = make(plane, caller, &request, &fingerprint).await?;
-    Ok(component)
+    check_absent(plane, caller, &request.name).await?;
+    let (component, change) = first(plane, caller, &request, &fingerprint).await?;
+    match plane.store().full(&change).await? {
+        None => Ok(component),
+        Some(limit) => Err(full(limit)),
+    }
+}
+
+async fn check_absent(plane: &ControlPlane, caller: &Caller, name: &str) -> Result<(), Error> {
+    match plane.store().get(&key(caller, name)).await? {
+        None => Ok(()),
+        Some(_) => Err(Error::conflict(format!("{} exists already", named(name)))),
+    }
+}
+
+fn full(limit: i64) -> Error {
+    Error::quota_exceeded(format!(
+        "the account holds {limit} components, as many as it may"
+    ))
+}
+
+/// The component that is asked for, being deployed for the first time, and the change that makes it.
+async fn first(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: &pb::CreateComponentRequest,
+    fingerprint: &Fingerprint,
+) -> Result<(Component, Change), Error> {
+    let (mut component, holds) = make(plane, caller, request, fingerprint).await?;
+    let change = deployment::first(plane, caller, &mut component, When::Now)
+        .and(holds)
+        .and(resource::create(
+            plane,
+            key(caller, &request.name),
+            &component,
+        ))
+        .expect(Expect::AtMost {
+            scope: caller.scope(),
+            kinds: vec![Kind::Component],
+            parent: None,
+            limit: plane.limits().components,
+        });
+    Ok((component, change))
 }
 
 /// The component that an earlier call with the same client token made.

@@ -30,11 +30,11 @@ use super::store::{Change, CommitError, Expect, Key, Kind, Put};
 use super::{Caller, ControlPlane, service, service_instance, summary, tags};
 use crate::api::{Error, operation, pb};
 
-pub(super) use attachment::attached;
+pub(super) use attachment::{Attachment, attached};
 pub(super) use create::{create_component, created};
 pub(super) use update::{update_component, updated};
 
-use attachment::{ATTACHED_TO, Attachment};
+use attachment::ATTACHED_TO;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Component {
@@ -286,7 +286,7 @@ pub(super) async fn list_component_provisioned_resources(
 }
 
 /// The managed tags of a component in this environment and at this instance.
-fn managed_tags(
+pub(super) fn managed_tags(
     caller: &Caller,
     name: &str,
     environment: &str,

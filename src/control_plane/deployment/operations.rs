@@ -12,6 +12,9 @@ use crate::control_plane::resource::{Loaded, timestamp};
 use crate::control_plane::store::{Change, Expect, Kind, Order, Range};
 use crate::control_plane::{Caller, ControlPlane};
 
+/// What deployments show as their environment that have none: the API insists on a name that environments can have.
+const NO_ENVIRONMENT: &str = "no-environment";
+
 pub(in crate::control_plane) async fn get_deployment(
     plane: &ControlPlane,
     caller: &Caller,
@@ -26,7 +29,7 @@ pub(in crate::control_plane) async fn get_deployment(
         let target = &deployment.target;
         let fits =
             |asked: &Option<String>, has: Option<&str>| asked.is_none() || asked.as_deref() == has;
-        fits(&request.environment_name, Some(target.environment()))
+        fits(&request.environment_name, target.environment())
             && fits(&request.service_name, target.service())
             && fits(&request.service_instance_name, target.instance())
             && fits(&request.component_name, target.component())
@@ -224,7 +227,9 @@ macro_rules! view {
             component_name: $deployment.target.component().map(str::to_owned),
             created_at: $deployment.envelope.created_at(),
             deployment_status: pb::DeploymentStatus::from($deployment.status).into(),
-            environment_name: $deployment.target.environment().to_owned(),
+            environment_name: ($deployment.target.environment())
+                .unwrap_or(NO_ENVIRONMENT)
+                .to_owned(),
             id: $deployment.id.clone(),
             last_attempted_deployment_id: $deployment.attempted_before.clone(),
             last_modified_at: $deployment.envelope.last_modified_at(),

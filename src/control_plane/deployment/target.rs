@@ -18,7 +18,7 @@ pub(in crate::control_plane) enum Target {
         instance: String,
         environment: String,
     },
-    /// A pipeline has no environment of its own; this is the one of the service's first instance.
+    /// A pipeline has no environment of its own; this is the one of the service's first instance, empty without instances.
     Pipeline {
         service: String,
         environment: String,
@@ -32,7 +32,7 @@ pub(in crate::control_plane) enum Target {
 }
 
 impl Target {
-    pub(super) fn resource_type(&self) -> pb::DeploymentTargetResourceType {
+    pub(in crate::control_plane) fn resource_type(&self) -> pb::DeploymentTargetResourceType {
         match self {
             Self::Environment { .. } => pb::DeploymentTargetResourceType::Environment,
             Self::ServiceInstance { .. } => pb::DeploymentTargetResourceType::ServiceInstance,
@@ -95,12 +95,15 @@ impl Target {
         }
     }
 
-    pub(in crate::control_plane) fn environment(&self) -> &str {
+    /// None for the pipeline of a service without instances.
+    pub(in crate::control_plane) fn environment(&self) -> Option<&str> {
         match self {
             Self::Environment { environment }
             | Self::ServiceInstance { environment, .. }
             | Self::Pipeline { environment, .. }
-            | Self::Component { environment, .. } => environment,
+            | Self::Component { environment, .. } => {
+                Some(&**environment).filter(|name| !name.is_empty())
+            }
         }
     }
 
@@ -129,7 +132,8 @@ impl Target {
 
     /// What a list of deployments can be narrowed to.
     pub(super) fn belongs_to(&self) -> Vec<Narrow<'_>> {
-        let mut all = vec![Narrow::Environment(self.environment())];
+        let mut all = Vec::new();
+        all.extend(self.environment().map(Narrow::Environment));
         if let Some(service) = self.service() {
             all.push(Narrow::Service(service));
             all.extend(self.instance().map(|name| Narrow::Instance(service, name)));

@@ -1,6 +1,7 @@
 //! `CreateEnvironment`.
 
 use super::super::idempotency::Fingerprint;
+use super::super::preview;
 use super::super::render::Method;
 use super::super::resource;
 use super::super::version_choice::{self, Asked, Chosen};
@@ -18,30 +19,16 @@ pub(in super::super) async fn create_environment(
     let answer = |environment: &Environment| pb::CreateEnvironmentResponse {
         environment: Some(view(caller, environment)),
     };
-    let limit = plane.limits().environments;
     let mut attempts = Attempts::default();
     loop {
         if let Some(existing) = plane.load::<Environment>(&key).await? {
             fingerprint.check_repeat(&existing.value.named(), &existing.value.envelope)?;
             return Ok(answer(&existing.value));
         }
-        let (mut environment, held, when) = make(plane, caller, &request, &fingerprint).await?;
-        let change = deployment::first(plane, caller, &mut environment, when)
-            .and(resource::create(plane, key.clone(), &environment))
-            .and(held)
-            .expect(Expect::AtMost {
-                scope: caller.scope(),
-                kinds: vec![Kind::Environment],
-                parent: None,
-                limit,
-            });
+        let (environment, change) = first(plane, caller, &request, &fingerprint).await?;
         match plane.store().commit(change).await {
             Ok(_) => return Ok(answer(&environment)),
-            Err(CommitError::Full { .. }) => {
-                return Err(Error::quota_exceeded(format!(
-                    "the account holds {limit} environments, as many as it may"
-                )));
-            }
+            Err(CommitError::Full { limit }) => return Err(full(limit)),
             Err(refusal) => attempts.again(refusal)?,
         }
     }
@@ -53,10 +40,48 @@ pub(in super::super) async fn created(
     caller: &Caller,
     mut request: pb::CreateEnvironmentRequest,
 ) -> Result<Environment, Error> {
+    tags::sort(&mut request.tags);
     let fingerprint = Fingerprint::take::<operation::CreateEnvironment>(&mut request);
-    let (mut environment, _, when) = make(plane, caller, &request, &fingerprint).await?;
-    deployment::first(plane, caller, &mut environment, when);
-    Ok(environment)
+    let key = key(caller, &request.name);
+    if let Some(existing) = plane.load::<Environment>(&key).await? {
+        fingerprint.check_repeat(&existing.value.named(), &existing.value.envelope)?;
+        return Err(preview::deploys_nothing());
+    }
+    let (environment, change) = first(plane, caller, &request, &fingerprint).await?;
+    match plane.store().full(&change).await? {
+        None => Ok(environment),
+        Some(limit) => Err(full(limit)),
+    }
+}
+
+fn full(limit: i64) -> Error {
+    Error::quota_exceeded(format!(
+        "the account holds {limit} environments, as many as it may"
+    ))
+}
+
+/// The environment that is asked for, being deployed for the first time, and the change that makes it.
+async fn first(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: &pb::CreateEnvironmentRequest,
+    fingerprint: &Fingerprint,
+) -> Result<(Environment, Change), Error> {
+    let (mut environment, held, when) = make(plane, caller, request, fingerprint).await?;
+    let change = deployment::first(plane, caller, &mut environment, when)
+        .and(resource::create(
+            plane,
+            key(caller, &request.name),
+            &environment,
+        ))
+        .and(held)
+        .expect(Expect::AtMost {
+            scope: caller.scope(),
+            kinds: vec![Kind::Environment],
+            parent: None,
+            limit: plane.limits().environments,
+        });
+    Ok((environment, change))
 }
 
 /// The environment that is asked for, what must hold when it is written, and when it is deployed.

@@ -321,7 +321,11 @@ pub(super) async fn list_environment_provisioned_resources(
 }
 
 /// The managed tags of a new environment.
-fn managed_tags(caller: &Caller, template: &str, name: &str) -> BTreeMap<String, String> {
+pub(super) fn managed_tags(
+    caller: &Caller,
+    template: &str,
+    name: &str,
+) -> BTreeMap<String, String> {
     [
         ("aws:proton:account", caller.account().to_owned()),
         (

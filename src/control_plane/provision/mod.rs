@@ -24,7 +24,7 @@ pub mod aws;
 pub mod local;
 mod stack_name;
 
-pub use stack_name::stack_name;
+pub use stack_name::{build_stack_name, stack_name};
 
 /// Makes infrastructure, one look at a time.
 pub trait Engine: Send + Sync + Debug {

@@ -11,19 +11,28 @@ const LETTERS: usize = 15;
 /// `AWSProton-<names>-cloudformation--<15 capital letters>`. The letters follow from the target and its time of creation, so
 /// that nothing has to be remembered and a resource made anew never meets the stack of its predecessor.
 pub fn stack_name(target: &Target) -> String {
-    let names = match &target.kind {
+    let letters = letters(&[&target.arn, &target.created_at_ms.to_string()]);
+    let names = names(&target.kind);
+    format!("AWSProton-{names}-cloudformation--{letters}")
+}
+
+/// The name that the commands of a build may give to a stack of their own: `AWSProton-<names>-codebuild--<15 capital letters>`.
+/// It follows from the target's names alone, since a tool like the CDK takes over the stack that it finds.
+pub fn build_stack_name(kind: &TargetKind, arn: &str) -> String {
+    let (names, letters) = (names(kind), letters(&[arn]));
+    format!("AWSProton-{names}-codebuild--{letters}")
+}
+
+fn names(kind: &TargetKind) -> String {
+    let names = match kind {
         TargetKind::Environment { name } | TargetKind::Component { name, .. } => cut(name).into(),
         TargetKind::ServiceInstance { service, name, .. } => {
             format!("{}-{}", cut(service), cut(name))
         }
         TargetKind::Pipeline { service } => format!("{}-pipeline", cut(service)),
     };
-    let letters = letters(&[&target.arn, &target.created_at_ms.to_string()]);
     // A stack's name has letters, digits and hyphens; Proton's names may have underscores too.
-    format!(
-        "AWSProton-{}-cloudformation--{letters}",
-        names.replace('_', "-")
-    )
+    names.replace('_', "-")
 }
 
 /// Fifteen capital letters that stand for these words.
@@ -94,6 +103,19 @@ mod tests {
             );
             assert!(name.len() <= 128);
         }
+    }
+
+    #[test]
+    fn a_build_keeps_the_name_of_its_stack() {
+        let kind = TargetKind::ServiceInstance {
+            environment: "prod".to_owned(),
+            service: "web_shop".to_owned(),
+            name: "dev".to_owned(),
+        };
+        let name = build_stack_name(&kind, "a");
+        assert_eq!(parts(&name).0, "AWSProton-web-shop-dev-codebuild");
+        assert_eq!(name, build_stack_name(&kind, "a"));
+        assert_ne!(name, build_stack_name(&kind, "b"));
     }
 
     #[test]

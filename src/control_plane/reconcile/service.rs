@@ -14,13 +14,12 @@
 //! Without an operation, the parts of a service that failed may have been repaired one by one; then it is ACTIVE.
 
 use super::attend::Setback;
-use crate::control_plane::deployable::{FromTemplate, Status as Deployed};
+use crate::control_plane::deployable::Status as Deployed;
 use crate::control_plane::deployment::{self, Deployment, Phase, When};
 use crate::control_plane::resource::Loaded;
-use crate::control_plane::service::{self, CreateStage, Operation, Service, Status, UpdateStage};
+use crate::control_plane::service::{CreateStage, Operation, Service, Status, UpdateStage};
 use crate::control_plane::service_instance::{self, ServiceInstance, Standing};
 use crate::control_plane::service_pipeline::{self, Pipeline};
-use crate::control_plane::spec::ServiceSpec;
 use crate::control_plane::store::{self, Change, Expect, Key, Kind, NewWork, Work};
 use crate::control_plane::{Caller, ControlPlane, service_sync};
 
@@ -331,14 +330,8 @@ impl Scene {
 
     fn deploy_pipeline(&mut self, plane: &ControlPlane) -> Result<Change, Setback> {
         let mut change = self.leave_behind(plane);
-        let spec = ServiceSpec::parse(&self.service.value.spec)?;
         let pipeline = self.pipeline.as_mut().expect("there is one to deploy");
-        pipeline.value.is_awaited = false;
-        pipeline.value.environment = service::first_environment(&spec);
-        let wanted = FromTemplate {
-            spec: self.service.value.spec.clone(),
-            ..pipeline.value.deployable.current.clone()
-        };
+        let wanted = pipeline.value.after_edit(&self.service.value)?;
         let deployed = deployment::next(
             plane,
             &self.caller,

@@ -5,9 +5,12 @@ use serde_json::Value;
 use super::jinja::Templates;
 use super::{Build, Files, Limits, Namespace, Origin, RenderError, file, hcl, jackson};
 use crate::control_plane::bundle::manifest::{CodeBuild, InputType};
+use crate::control_plane::provision::{TargetKind, build_stack_name};
 
 /// The resource that the commands provision.
 const RESOURCE_ARN: &str = "RESOURCE_ARN";
+/// A name for the stack that the commands may make; the CDK reads it from here.
+const STACK_NAME: &str = "STACK_NAME";
 const MANIFEST: &str = "manifest.yaml";
 
 /// The part's files, and beside them the inputs, in place of a sample that the author may have left.
@@ -32,6 +35,10 @@ pub(super) fn build(
     let templates = Templates::new(namespace, limits);
     let mut variables = settings.env.variables.clone();
     variables.insert(RESOURCE_ARN.to_owned(), origin.arn.clone());
+    // The author's own name for it stands.
+    variables
+        .entry(STACK_NAME.to_owned())
+        .or_insert_with(|| build_stack_name(&target(namespace), &origin.arn));
     let project_properties = settings
         .project_properties
         .iter()
@@ -46,6 +53,26 @@ pub(super) fn build(
         deprovision: settings.deprovision.clone(),
         project_properties,
     })
+}
+
+fn target(namespace: &Namespace) -> TargetKind {
+    match namespace {
+        Namespace::Environment(environment) => TargetKind::Environment {
+            name: environment.name.clone(),
+        },
+        Namespace::ServiceInstance(instance) => TargetKind::ServiceInstance {
+            environment: instance.environment.name.clone(),
+            service: instance.service.name.clone(),
+            name: instance.name.clone(),
+        },
+        Namespace::Pipeline(pipeline) => TargetKind::Pipeline {
+            service: pipeline.service.name.clone(),
+        },
+        Namespace::Component(component) => TargetKind::Component {
+            environment: component.environment.name.clone(),
+            name: component.name.clone(),
+        },
+    }
 }
 
 /// The value with its texts rendered; a text that is one expression becomes that expression's value.

@@ -20,6 +20,12 @@ impl From<Problem> for RenderError {
     }
 }
 
+impl From<RenderError> for Problem {
+    fn from(error: RenderError) -> Self {
+        error.0
+    }
+}
+
 impl fmt::Display for RenderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

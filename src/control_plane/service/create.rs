@@ -3,6 +3,7 @@
 use super::super::deployable::{Deployable, FromTemplate};
 use super::super::deployment::{self, When};
 use super::super::idempotency::Fingerprint;
+use super::super::preview;
 use super::super::resource;
 use super::super::service_instance::Origin;
 use super::super::store::{CommitError, Expect};
@@ -17,7 +18,6 @@ pub(in super::super) async fn create_service(
 ) -> Result<pb::CreateServiceResponse, Error> {
     tags::sort(&mut request.tags);
     let fingerprint = Fingerprint::take::<operation::CreateService>(&mut request);
-    let limit = plane.limits().services;
     let mut attempts = Attempts::default();
     loop {
         if let Some((existing, pipeline)) = read(plane, caller, &request.name).await? {
@@ -26,27 +26,42 @@ pub(in super::super) async fn create_service(
                 service: Some(view(caller, &existing.value, value(&pipeline))),
             });
         }
-        let (service, pipeline, change) = make(plane, caller, &request, &fingerprint).await?;
-        let change = change.expect(Expect::AtMost {
-            scope: caller.scope(),
-            kinds: vec![Kind::Service],
-            parent: None,
-            limit,
-        });
+        let (made, change) = make(plane, caller, &request, &fingerprint).await?;
         match plane.store().commit(change).await {
             Ok(_) => {
                 return Ok(pb::CreateServiceResponse {
-                    service: Some(view(caller, &service, pipeline.as_ref())),
+                    service: Some(view(caller, &made.service, made.pipeline.as_ref())),
                 });
             }
-            Err(CommitError::Full { .. }) => {
-                return Err(Error::quota_exceeded(format!(
-                    "the account holds {limit} services, as many as it may"
-                )));
-            }
+            Err(CommitError::Full { limit }) => return Err(full(limit)),
             Err(refusal) => attempts.again(refusal)?,
         }
     }
+}
+
+/// The service as the call would make it.
+pub(in super::super) async fn created(
+    plane: &ControlPlane,
+    caller: &Caller,
+    mut request: pb::CreateServiceRequest,
+) -> Result<Whole, Error> {
+    tags::sort(&mut request.tags);
+    let fingerprint = Fingerprint::take::<operation::CreateService>(&mut request);
+    if let Some((existing, _)) = read(plane, caller, &request.name).await? {
+        fingerprint.check_repeat(&existing.value.named(), &existing.value.envelope)?;
+        return Err(preview::deploys_nothing());
+    }
+    let (made, change) = make(plane, caller, &request, &fingerprint).await?;
+    match plane.store().full(&change).await? {
+        None => Ok(made),
+        Some(limit) => Err(full(limit)),
+    }
+}
+
+fn full(limit: i64) -> Error {
+    Error::quota_exceeded(format!(
+        "the account holds {limit} services, as many as it may"
+    ))
 }
 
 /// What is asked for, and the change that makes it.
@@ -55,7 +70,7 @@ async fn make(
     caller: &Caller,
     request: &pb::CreateServiceRequest,
     fingerprint: &Fingerprint,
-) -> Result<(Service, Option<Pipeline>, Change), Error> {
+) -> Result<(Whole, Change), Error> {
     let asked = Asked {
         major: Some(&request.template_major_version),
         minor: request.template_minor_version.as_deref(),
@@ -94,6 +109,12 @@ async fn make(
     let mut change = Change::new()
         .and(resource::create(plane, key.clone(), &service))
         .expect(Expect::Present(chosen.key.clone()))
+        .expect(Expect::AtMost {
+            scope: caller.scope(),
+            kinds: vec![Kind::Service],
+            parent: None,
+            limit: plane.limits().services,
+        })
         .enqueue(work::work(key, now_ms));
     let origin = Origin {
         service: &service,
@@ -102,10 +123,12 @@ async fn make(
         spec: &given,
         text: &service.spec,
     };
+    let mut added = Vec::new();
     for section in &given.instances {
-        let (_, made) = origin
+        let (instance, made) = origin
             .first(plane, caller, &section.name, Tags::new(), None)
             .await?;
+        added.push(instance);
         change = change.and(made);
     }
     let mut pipeline = None;
@@ -117,7 +140,13 @@ async fn make(
             .and(resource::create(plane, key, &made));
         pipeline = Some(made);
     }
-    Ok((service, pipeline, change))
+    let made = Whole {
+        service,
+        added,
+        others: Vec::new(),
+        pipeline,
+    };
+    Ok((made, change))
 }
 
 pub(super) fn check_count(plane: &ControlPlane, service: &str, count: usize) -> Result<(), Error> {
@@ -157,20 +186,10 @@ fn check_pipeline(
                 "must not be given for a template without a pipeline",
             );
         }
-        return match given.pipeline {
-            None => Ok(None),
-            Some(_) => broken(
-                "spec",
-                "the template has no pipeline, so neither has the spec",
-            ),
-        };
+        check_section(given, has_pipeline)?;
+        return Ok(None);
     }
-    if given.pipeline.is_none() {
-        return broken(
-            "spec",
-            "the template has a pipeline, so the spec needs that section",
-        );
-    }
+    check_section(given, has_pipeline)?;
     match members {
         [(_, Some(connection)), (_, Some(id)), (_, Some(branch))] => Ok(Some(Repository {
             connection_arn: connection.clone(),
@@ -182,6 +201,22 @@ fn check_pipeline(
             let (member, _) = missing.expect("not all are given");
             broken(member, "must be given for a template with a pipeline")
         }
+    }
+}
+
+/// The spec speaks of a pipeline if the template has one.
+pub(in super::super) fn check_section(
+    given: &ServiceSpec,
+    has_pipeline: bool,
+) -> Result<(), Error> {
+    match (has_pipeline, &given.pipeline) {
+        (true, Some(_)) | (false, None) => Ok(()),
+        (true, None) => Err(Error::validation(
+            "spec: the template has a pipeline, so the spec needs that section",
+        )),
+        (false, Some(_)) => Err(Error::validation(
+            "spec: the template has no pipeline, so neither has the spec",
+        )),
     }
 }
 
@@ -214,7 +249,7 @@ async fn first_pipeline(
 }
 
 /// The managed tags of a new service; its pipeline has the same.
-fn managed_tags(caller: &Caller, template: &str, name: &str) -> Tags {
+pub(in super::super) fn managed_tags(caller: &Caller, template: &str, name: &str) -> Tags {
     [
         ("aws:proton:account", caller.account().to_owned()),
         ("aws:proton:template", Type::Service.arn(caller, template)),

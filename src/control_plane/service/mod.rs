@@ -16,15 +16,16 @@ use super::pagination::Page;
 use super::reconcile::service as work;
 use super::render::ServiceOf;
 use super::resource::{Envelope, Loaded, Resource, Tags};
+use super::service_instance::ServiceInstance;
 use super::service_pipeline::{self, Pipeline};
 use super::spec::ServiceSpec;
 use super::store::{self, Change, Key, Kind, Put};
 use super::{Caller, ControlPlane, summary, tags};
 use crate::api::{Error, operation, pb};
 
-pub(super) use create::create_service;
+pub(super) use create::{check_section, create_service, created, managed_tags};
 pub(super) use delete::delete_service;
-pub(super) use update::update_service;
+pub(super) use update::{update_service, updated};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Service {
@@ -42,6 +43,15 @@ pub(super) struct Service {
     pub(super) message: Option<String>,
     /// What is under way.
     pub(super) operation: Option<Operation>,
+}
+
+/// A service and its parts as a call leaves them, with the deployments under way that it makes.
+pub(super) struct Whole {
+    pub(super) service: Service,
+    /// The new instances, in the order of the spec.
+    pub(super) added: Vec<ServiceInstance>,
+    pub(super) others: Vec<ServiceInstance>,
+    pub(super) pipeline: Option<Pipeline>,
 }
 
 /// The branch of a code repository that the pipeline builds.

@@ -3,6 +3,8 @@
 
 use super::super::component;
 use super::super::deployable::Deploys as _;
+use super::super::deployment::{self, When};
+use super::super::preview;
 use super::super::service_instance::{self, Origin, ServiceInstance, Standing};
 use super::super::service_sync::blocker::{self, Deed};
 use super::super::store::{CommitError, Expect};
@@ -26,7 +28,11 @@ pub(in super::super) async fn update_service(
         service.value.envelope.edit(plane.now_ms());
         let change = match &request.spec {
             None => Change::new(),
-            Some(given) => edit(plane, caller, &mut service, pipeline.as_mut(), given).await?,
+            Some(given) => {
+                edit(plane, caller, &mut service, pipeline.as_mut(), given)
+                    .await?
+                    .change
+            }
         };
         match plane.store().commit(change.and(service.write(plane))).await {
             Ok(_) => {
@@ -40,15 +46,51 @@ pub(in super::super) async fn update_service(
     }
 }
 
-/// Begins the edit of the spec, and answers with what else is to be written: the new instances with their deployments, and which
-/// ones are to go.
+/// The service as the call would leave it, once the instances are done and the pipeline follows.
+pub(in super::super) async fn updated(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: pb::UpdateServiceRequest,
+) -> Result<Whole, Error> {
+    let found = read(plane, caller, &request.name).await?;
+    let (mut service, mut pipeline) = found.ok_or_else(|| not_found(&request.name))?;
+    let Some(given) = &request.spec else {
+        return Err(preview::deploys_nothing());
+    };
+    let edit = edit(plane, caller, &mut service, pipeline.as_mut(), given).await?;
+    if let Some(limit) = plane.store().full(&edit.change).await? {
+        return Err(over_quota(&request.name, limit));
+    }
+    let (service, mut pipeline) = (service.value, pipeline.map(|pipeline| pipeline.value));
+    if let Some(pipeline) = &mut pipeline {
+        let wanted = pipeline.after_edit(&service)?;
+        deployment::next(plane, caller, pipeline, Some(wanted), When::Now);
+    }
+    Ok(Whole {
+        service,
+        added: edit.added,
+        others: edit.others,
+        pipeline,
+    })
+}
+
+/// What begins with the edit of a spec.
+struct Edit {
+    /// The new instances.
+    added: Vec<ServiceInstance>,
+    /// All others, those included that are to go.
+    others: Vec<ServiceInstance>,
+    /// What is to be written besides the service.
+    change: Change,
+}
+
 async fn edit(
     plane: &ControlPlane,
     caller: &Caller,
     service: &mut Loaded<Service>,
     pipeline: Option<&mut Loaded<Pipeline>>,
     given: &str,
-) -> Result<Change, Error> {
+) -> Result<Edit, Error> {
     service.value.check_idle()?;
     let current = ServiceSpec::parse(&service.value.spec)?;
     let (spec, text) = filled(given, &current)?;
@@ -56,6 +98,7 @@ async fn edit(
     check_count(plane, &service.value.name, spec.instances.len())?;
 
     let mut change = Change::new();
+    let mut others = Vec::new();
     for mut instance in service_instance::all(plane, caller, &service.value.name).await? {
         let named = instance.value.named();
         instance.value.deployable.check_idle(&named)?;
@@ -72,6 +115,7 @@ async fn edit(
         } else {
             change = change.expect(Expect::Rev(instance.key, instance.rev));
         }
+        others.push(instance.value);
     }
     if let Some(pipeline) = pipeline {
         let named = pipeline.value.named();
@@ -79,7 +123,7 @@ async fn edit(
         pipeline.value.is_awaited = true;
         change = change.and(pipeline.write(plane));
     }
-    let added = add(
+    let (added, made) = add(
         plane,
         caller,
         &service.value,
@@ -90,7 +134,7 @@ async fn edit(
     .await?;
     let deeds: Vec<_> = difference.deeds().collect();
     let name = &service.value.name;
-    let change = blocker::block(plane, caller, change.and(added), name, &deeds).await?;
+    let change = blocker::block(plane, caller, change.and(made), name, &deeds).await?;
     service.value.status = Status::UpdateInProgress;
     service.value.message = None;
     service.value.operation = Some(Operation::Update {
@@ -98,12 +142,17 @@ async fn edit(
         added: difference.added,
         spec_before: std::mem::replace(&mut service.value.spec, text),
     });
-    Ok(change
+    let change = change
         .expect(service_instance::quota(plane, caller, &service.value.name))
-        .enqueue(work::work(service.key.clone(), plane.now_ms())))
+        .enqueue(work::work(service.key.clone(), plane.now_ms()));
+    Ok(Edit {
+        added,
+        others,
+        change,
+    })
 }
 
-/// The new instances. They are of the major version that the service was made from.
+/// The new instances, and the change that makes them. They are of the major version that the service was made from.
 async fn add(
     plane: &ControlPlane,
     caller: &Caller,
@@ -111,10 +160,10 @@ async fn add(
     spec: &ServiceSpec,
     text: &str,
     names: &[String],
-) -> Result<Change, Error> {
-    let mut change = Change::new();
+) -> Result<(Vec<ServiceInstance>, Change), Error> {
+    let (mut added, mut change) = (Vec::new(), Change::new());
     if names.is_empty() {
-        return Ok(change);
+        return Ok((added, change));
     }
     let major = service.major.to_string();
     let asked = Asked {
@@ -133,10 +182,11 @@ async fn add(
         text,
     };
     for name in names {
-        let (_, made) = origin.first(plane, caller, name, Tags::new(), None).await?;
+        let (instance, made) = origin.first(plane, caller, name, Tags::new(), None).await?;
+        added.push(instance);
         change = change.and(made);
     }
-    Ok(change)
+    Ok((added, change))
 }
 
 /// An instance stays for as long as a component is attached to it.

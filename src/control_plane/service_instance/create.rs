@@ -133,15 +133,30 @@ pub(in super::super) async fn create_service_instance(
         }
         match plane.store().commit(change).await {
             Ok(_) => return Ok(answer(&instance)),
-            Err(CommitError::Full { limit }) => {
-                return Err(Error::validation(format!(
-                    "service {:?} holds {limit} instances, as many as it may",
-                    request.service_name
-                )));
-            }
+            Err(CommitError::Full { limit }) => return Err(full(&request.service_name, limit)),
             Err(refusal) => attempts.again(refusal)?,
         }
     }
+}
+
+/// The instance as the call would make it.
+pub(in super::super) async fn created(
+    plane: &ControlPlane,
+    caller: &Caller,
+    mut request: pb::CreateServiceInstanceRequest,
+) -> Result<ServiceInstance, Error> {
+    let fingerprint = Fingerprint::take::<operation::CreateServiceInstance>(&mut request);
+    let (instance, change) = make(plane, caller, &request, &fingerprint).await?;
+    match plane.store().full(&change).await? {
+        None => Ok(instance),
+        Some(limit) => Err(full(&request.service_name, limit)),
+    }
+}
+
+fn full(service: &str, limit: i64) -> Error {
+    Error::validation(format!(
+        "service {service:?} holds {limit} instances, as many as it may"
+    ))
 }
 
 /// The instance that an earlier call with the same client token made.

@@ -26,10 +26,10 @@ use super::template::Type;
 use super::{Caller, ControlPlane, service, summary, tags};
 use crate::api::{Error, operation, pb};
 
-pub(super) use create::{Origin, create_service_instance, quota};
+pub(super) use create::{Origin, create_service_instance, created, quota};
 pub(super) use list::list_service_instances;
-pub(super) use provisioning::{all, rendered};
-pub(super) use update::update_service_instance;
+pub(super) use provisioning::{all, check_deployed, prepare_in, rendered, rendered_of};
+pub(super) use update::{update_service_instance, updated};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ServiceInstance {
@@ -325,7 +325,7 @@ fn summary(caller: &Caller, instance: &ServiceInstance) -> pb::ServiceInstanceSu
 }
 
 /// The managed tags of a new instance.
-fn managed_tags(
+pub(super) fn managed_tags(
     caller: &Caller,
     of_service: &BTreeMap<String, String>,
     service: &str,

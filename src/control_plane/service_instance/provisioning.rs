@@ -89,10 +89,21 @@ pub(super) async fn prepare(
     caller: &Caller,
     deployment: &str,
 ) -> Result<Prepared, Trouble> {
+    let service = service::load(plane, caller, &instance.service).await?.value;
+    prepare_in(&service, instance, plane, caller, deployment).await
+}
+
+/// As `prepare`, for an instance whose service is given.
+pub(in super::super) async fn prepare_in(
+    service: &Service,
+    instance: &ServiceInstance,
+    plane: &ControlPlane,
+    caller: &Caller,
+    deployment: &str,
+) -> Result<Prepared, Trouble> {
     let wanted = instance.deployable.wanted.as_ref();
     let State { version, upstream } = wanted.expect("a deployment under way has a wanted state");
-    let service = service::load(plane, caller, &instance.service).await?.value;
-    let bundle = bundle(plane, caller, &service, version).await?;
+    let bundle = bundle(plane, caller, service, version).await?;
     let given = ServiceSpec::parse(&version.spec).map_err(Error::from)?;
     let inputs = given.instance_inputs(&bundle.schema, &instance.name);
     let environment = environment::load(plane, caller, &instance.environment).await?;
@@ -167,25 +178,47 @@ pub(in super::super) async fn rendered(
     caller: &Caller,
     service: &Service,
 ) -> Result<Vec<PipelineInstance>, Trouble> {
-    let mut kept = all(plane, caller, &service.name).await?;
-    kept.retain(|instance| instance.value.standing == Standing::Kept);
-    let failed: Vec<String> = kept
-        .iter()
-        .filter(|instance| instance.value.deployable.succeeded.is_none())
-        .map(|instance| arn(caller, &service.name, &instance.value.name))
+    let kept = all(plane, caller, &service.name).await?.into_iter();
+    let kept: Vec<_> = kept
+        .map(|instance| instance.value)
+        .filter(|instance| instance.standing == Standing::Kept)
         .collect();
-    if !failed.is_empty() {
-        return Err(Trouble::Unfit(format!(
+    check_deployed(caller, &kept)?;
+    rendered_of(plane, caller, service, kept).await
+}
+
+/// A pipeline is deployed only if all instances of its service have been.
+pub(in super::super) fn check_deployed(
+    caller: &Caller,
+    instances: &[ServiceInstance],
+) -> Result<(), Trouble> {
+    let failed: Vec<String> = instances
+        .iter()
+        .filter(|instance| instance.deployable.succeeded.is_none())
+        .map(|instance| arn(caller, &instance.service, &instance.name))
+        .collect();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Trouble::Unfit(format!(
             "Service Instance(s): [{}] failed to deploy - canceling pipeline deployment",
             failed.join(", ")
-        )));
+        ))),
     }
+}
+
+/// As `rendered`, for instances that are given. One that was never deployed has no outputs.
+pub(in super::super) async fn rendered_of(
+    plane: &ControlPlane,
+    caller: &Caller,
+    service: &Service,
+    mut kept: Vec<ServiceInstance>,
+) -> Result<Vec<PipelineInstance>, Trouble> {
     let spec = ServiceSpec::parse(&service.spec).map_err(Error::from)?;
     let place = |name: &str| spec.instances.iter().position(|known| known.name == name);
-    kept.sort_by_key(|instance| place(&instance.value.name).unwrap_or(usize::MAX));
+    kept.sort_by_key(|instance| place(&instance.name).unwrap_or(usize::MAX));
     let mut rendered = Vec::new();
     for instance in kept {
-        rendered.push(as_rendered(plane, caller, service, instance.value).await?);
+        rendered.push(as_rendered(plane, caller, service, instance).await?);
     }
     Ok(rendered)
 }

@@ -7,6 +7,7 @@ use super::super::bundle::PartKind;
 use super::super::component;
 use super::super::deployment::{self, When};
 use super::super::idempotency::Fingerprint;
+use super::super::preview;
 use super::super::service_pipeline::{self, Pipeline};
 use super::super::service_sync::blocker::{self, Deed};
 use super::super::spec::ServiceSpec;
@@ -25,10 +26,6 @@ pub(in super::super) async fn update_service_instance(
     let answer = |instance: &ServiceInstance| pb::UpdateServiceInstanceResponse {
         service_instance: Some(view(caller, instance)),
     };
-    let asked = Asked {
-        major: request.template_major_version.as_deref(),
-        minor: request.template_minor_version.as_deref(),
-    };
     let mut attempts = Attempts::default();
     loop {
         let used = match &token_key {
@@ -42,10 +39,10 @@ pub(in super::super) async fn update_service_instance(
             return Ok(answer(&instance.value));
         }
         if request.deployment_type() == UpdateType::None {
-            check_nothing(&request, asked)?;
+            check_nothing(&request)?;
             return Ok(answer(&instance.value));
         }
-        let mut change = deploy(plane, caller, &mut instance.value, &request, asked).await?;
+        let mut change = deploy(plane, caller, &mut instance.value, &request).await?;
         instance.value.envelope.edit(now_ms);
         instance.value.last_client_request_token = fingerprint.client_token.clone();
         change = change.and(instance.write(plane));
@@ -66,12 +63,32 @@ pub(in super::super) async fn update_service_instance(
     }
 }
 
+fn asked(request: &pb::UpdateServiceInstanceRequest) -> Asked<'_> {
+    Asked {
+        major: request.template_major_version.as_deref(),
+        minor: request.template_minor_version.as_deref(),
+    }
+}
+
+/// The instance as the call would leave it.
+pub(in super::super) async fn updated(
+    plane: &ControlPlane,
+    caller: &Caller,
+    request: pb::UpdateServiceInstanceRequest,
+) -> Result<ServiceInstance, Error> {
+    let instance = load(plane, caller, &request.service_name, &request.name).await?;
+    let mut instance = instance.value;
+    if request.deployment_type() == UpdateType::None {
+        check_nothing(&request)?;
+        return Err(preview::deploys_nothing());
+    }
+    deploy(plane, caller, &mut instance, &request).await?;
+    Ok(instance)
+}
+
 /// An instance has nothing that could be changed without a deployment.
-fn check_nothing(
-    request: &pb::UpdateServiceInstanceRequest,
-    asked: Asked<'_>,
-) -> Result<(), Error> {
-    version_choice::check_none(asked, "NONE")?;
+fn check_nothing(request: &pb::UpdateServiceInstanceRequest) -> Result<(), Error> {
+    version_choice::check_none(asked(request), "NONE")?;
     match request.spec {
         None => Ok(()),
         Some(_) => Err(Error::validation(
@@ -86,7 +103,6 @@ async fn deploy(
     caller: &Caller,
     instance: &mut ServiceInstance,
     request: &pb::UpdateServiceInstanceRequest,
-    asked: Asked<'_>,
 ) -> Result<Change, Error> {
     let service = service::load(plane, caller, &instance.service).await?;
     service.value.check_idle()?;
@@ -105,9 +121,16 @@ async fn deploy(
         request.deployment_type(),
     );
     let (of, number) = (Type::Service, current.number);
-    let chosen =
-        version_choice::for_update(plane, caller, of, &current.template, number, how, asked)
-            .await?;
+    let chosen = version_choice::for_update(
+        plane,
+        caller,
+        of,
+        &current.template,
+        number,
+        how,
+        asked(request),
+    )
+    .await?;
     let of_service = ServiceSpec::parse(&service.value.spec)?;
     let (spec, text) = match &request.spec {
         Some(given) => service::filled(given, &of_service)?,

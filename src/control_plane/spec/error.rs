@@ -17,7 +17,7 @@ pub struct SpecError {
 
 impl SpecError {
     /// A spec that breaks one rule.
-    pub(super) fn broken(rule: impl Into<String>) -> Self {
+    pub(in crate::control_plane) fn broken(rule: impl Into<String>) -> Self {
         Self {
             message: rule.into(),
         }

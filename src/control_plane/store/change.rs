@@ -138,6 +138,19 @@ impl Change {
         puts.chain(work).chain(blobs).chain(events).chain(announced)
     }
 
+    /// How many new records it makes of the kind in the scope, or under one parent there.
+    pub(super) fn creates(&self, scope: &str, kind: Kind, parent: Option<&str>) -> i64 {
+        let counted = self.puts.iter().filter(|put| match &put.write {
+            Write::Create { parent: of } => {
+                put.key.scope == scope
+                    && put.key.kind == kind
+                    && (parent.is_none() || parent == of.as_deref())
+            }
+            Write::Update { .. } => false,
+        });
+        counted.map(|_| 1).sum()
+    }
+
     /// Whether somebody may sleep longer than this change allows.
     pub(super) fn schedules_work(&self) -> bool {
         let reschedules = |held: &Held| matches!(held.step, Step::Reschedule(_));

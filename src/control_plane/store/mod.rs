@@ -190,6 +190,32 @@ impl Store {
         with!(self, engine => engine.commit(change).await)
     }
 
+    /// The limit of a quota that the change would break as things are, for who only considers it. It promises nothing: others may
+    /// be faster. Room that its deletes would make is not counted.
+    pub async fn full(&self, change: &Change) -> Result<Option<i64>, Error> {
+        for expect in &change.expects {
+            let Expect::AtMost {
+                scope,
+                kinds,
+                parent,
+                limit,
+            } = expect
+            else {
+                continue;
+            };
+            let parent = parent.as_deref();
+            let mut count = 0;
+            for kind in kinds {
+                count += self.count(scope, *kind, parent).await?;
+                count += change.creates(scope, *kind, parent);
+            }
+            if count > *limit {
+                return Ok(Some(*limit));
+            }
+        }
+        Ok(None)
+    }
+
     /// Deletes expired records, the oldest first, and says how many; fewer than `limit` means that none are left.
     pub async fn sweep(&self, now_ms: i64, limit: u32) -> Result<usize, CommitError> {
         with!(self, engine => engine.sweep(now_ms, limit).await)

@@ -9,6 +9,7 @@ use super::{
     Action, Advance, Engine, Order, Outcome, Progress, ProvisionedResource, ProvisioningEngine,
     stack_name, template as template_of,
 };
+use crate::control_plane::render::{Method, Rendering};
 
 mod handover;
 mod identity;
@@ -77,6 +78,15 @@ fn provision(order: &Order<'_>) -> Outcome {
         Err(refusal) => Outcome::Failed {
             message: refusal.to_string(),
         },
+    }
+}
+
+/// The outputs of a stack that is not there yet: all that its template declares, with the values of those that it gives literally.
+/// There are none of a template that cannot be read.
+pub fn declared_outputs(rendering: &Rendering) -> Vec<(String, Option<String>)> {
+    match rendering.method {
+        Method::CloudFormation => template::declared(template_of(rendering)).unwrap_or_default(),
+        Method::Terraform | Method::CodeBuild => Vec::new(),
     }
 }
 

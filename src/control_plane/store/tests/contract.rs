@@ -173,8 +173,10 @@ async fn a_quota_counts_several_kinds_together_and_many_records_at_once(store: S
     let [a, b, c] = many;
     let two = Change::new().expect(quota()).put(a.clone()).put(b.clone());
     let three = Change::new().expect(quota()).put(a).put(b).put(c);
+    assert_eq!(store.full(&three).await.unwrap(), Some(3));
     let error = store.commit(three).await.unwrap_err();
     assert!(matches!(error, CommitError::Full { limit: 3 }), "{error}");
+    assert_eq!(store.full(&two).await.unwrap(), None);
     store.commit(two).await.unwrap();
 }
 

@@ -36,5 +36,18 @@ pub(super) fn evaluate(
     evaluate::outputs(&template, stack)
 }
 
+/// The outputs that a template declares, in its order, with the values of those that it gives literally.
+pub(super) fn declared(template: &[u8]) -> Result<Vec<(String, Option<String>)>, Refusal> {
+    let template = sections::Template::read(reader::read(template)?)?;
+    let outputs = template.outputs.into_iter();
+    let literal = |output: sections::Output| match (output.condition, output.value) {
+        (None, expression::Expression::Text(text)) => Some(text),
+        _ => None,
+    };
+    Ok(outputs
+        .map(|(name, output)| (name, literal(output)))
+        .collect())
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
-//! `bundle`: checks a template bundle as registration would, and pushes it to where registration
-//! reads from.
+//! `bundle`: checks a template bundle as registration would, renders it as a deployment would, and
+//! pushes it to where registration reads from.
+
+mod render;
 
 use std::{
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +18,7 @@ use super::{config::Bundles, serve};
 use crate::control_plane::bundle::{
     Bundle, Files, Limits, Manifest, PartKind, TemplateKind, archive, check_files, directory,
 };
+use render::Render;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -26,6 +30,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what deployments of a bundle would send, with a spec
+    Render(Render),
     /// Check a bundle, pack it and put it where a bucket's key is looked for
     Push {
         /// The bundle's directory
@@ -54,6 +60,15 @@ pub async fn run(command: Command) -> Result<()> {
             match json {
                 true => println!("{}", describe(&bundle)),
                 false => print(&directory, &bundle),
+            }
+        }
+        Command::Render(render) => {
+            let mut shown = Vec::new();
+            render.run(&mut shown)?;
+            match io::stdout().write_all(&shown) {
+                // Whoever closed standard output, as `head` does, has seen enough.
+                Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => {}
+                written => written?,
             }
         }
         Command::Push {
