@@ -24,6 +24,7 @@ mod facade_transport;
 mod facade_world;
 mod golden;
 mod house;
+mod machine;
 mod notify;
 mod operations;
 mod preview;
