@@ -106,6 +106,7 @@ fn plane(store: Store, bundles: &Path) -> ControlPlane {
         ambient: Arc::new(ambient::System),
         caller: Caller::new(ACCOUNT, "us-east-1"),
         accounts: BTreeMap::new(),
+        events: None,
         limits: Limits {
             services: i64::MAX,
             ..Limits::default()
