@@ -58,7 +58,13 @@ enum Break {
     Begin,
     /// The server has committed, and nobody hears of it.
     Committed,
+    /// The server has waited too long for the next statement, and says so.
+    TimedOut,
 }
+
+/// What the server says then: an error of severity FATAL, with its code.
+const TIMED_OUT: &[u8] =
+    b"SFATAL\0VFATAL\0C25P03\0Mterminating connection due to idle-in-transaction timeout\0\0";
 
 /// Stands between a store and the server, and breaks one connection when it is told to.
 struct Wire {
@@ -100,6 +106,12 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, breaks: Arc<Mutex<
         tokio::select! {
             Ok(n) = client.read(&mut asked) => {
                 if n == 0 || is_moment(&breaks, Break::Begin, &asked[..n], b"BEGIN") {
+                    return;
+                }
+                if is_moment(&breaks, Break::TimedOut, &asked[..n], b"BEGIN") {
+                    let length = u32::try_from(TIMED_OUT.len() + 4).unwrap().to_be_bytes();
+                    let message = [b"E", &length[..], TIMED_OUT].concat();
+                    client.write_all(&message).await.unwrap();
                     return;
                 }
                 server.write_all(&asked[..n]).await.unwrap();
@@ -154,6 +166,16 @@ async fn a_change_of_which_the_server_never_heard_is_made_again() {
     let (store, wire) = wired().await;
     store.create(&environment("a")).await.unwrap();
     wire.break_at(Break::Begin);
+    store.create(&environment("b")).await.unwrap();
+    assert!(wire.has_broken());
+    assert_eq!(count(&store).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_change_whose_transaction_the_server_gave_up_is_made_again() {
+    let (store, wire) = wired().await;
+    store.create(&environment("a")).await.unwrap();
+    wire.break_at(Break::TimedOut);
     store.create(&environment("b")).await.unwrap();
     assert!(wire.has_broken());
     assert_eq!(count(&store).await.unwrap(), 2);
