@@ -82,7 +82,8 @@ class Crash:
                 self.round(kills - size * fill - self.done["kills"])
             if fill and not self.facts.violations:
                 self.fill_up()
-            self.look(0, completely=True)
+            else:
+                self.look(0, completely=True)
         finally:
             self.cluster.stop()
 
@@ -238,7 +239,7 @@ class Crash:
         self.cluster.start(self.plan)
         self.writers()[0].fill()
         self.check_full()
-        self.look(1)
+        self.look(1, completely=True)
         self.tell("the account full", before)
 
     def check_full(self) -> None:
