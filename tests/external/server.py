@@ -94,6 +94,13 @@ def packed(bundle: dict[str, str]) -> bytes:
     return archive.getvalue()
 
 
+def put_bundle(bundles: Path, bucket: str, key: str, bundle: dict[str, str]) -> None:
+    """Puts a bundle where the directory store looks for bucket and key."""
+    file = bundles / bucket / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(packed(bundle))
+
+
 class Server:
     """A server on free loopback ports with a data directory of its own, killed at the end of the `with` block. Another one
     on the same directory goes on from there."""
@@ -143,18 +150,20 @@ class Server:
         return self
 
     def __exit__(self, *_) -> None:
-        self.channel.close()
+        self.close()
         self.kill()
+
+    def close(self) -> None:
+        """Lets go of the connections to the server, if it ever was ready."""
+        if hasattr(self, "channel"):
+            self.channel.close()
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
     def put_bundle(self, bucket: str, key: str, bundle: dict[str, str]) -> None:
-        """Puts a bundle where the directory store looks for bucket and key."""
-        file = self.bundles / bucket / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(packed(bundle))
+        put_bundle(self.bundles, bucket, key, bundle)
 
     def boto3(self):
         """A Proton client that leaves every check to the server and asks once."""
