@@ -1,4 +1,5 @@
-"""What is seen in the bundles that platform teams really have: how they are packed, what stands in their manifests, templates, schemas and specs.
+"""What is seen in the bundles that platform teams really have: how they are packed, and what stands in their manifests,
+templates, schemas and specs.
 
 Each row is one construct and the predicate by which the corpus is found to use it.
 """
@@ -185,9 +186,11 @@ CONSTRUCTS: dict[str, dict[str, Uses]] = {
         "jinja and cloudformation": entry(lambda found: found.get("template_language") == "cloudformation"),
         "hcl and terraform": entry(lambda found: found.get("template_language") == "terraform"),
         "hcl beside subfolders and other files": packed(
-            lambda case: case.engine == "hcl"
-            and any(re.search(r"infrastructure/.*/.*\.tf$", path) for path in case.files)
-            and any(path.endswith(".zip") for path in case.files)
+            lambda case: (
+                case.engine == "hcl"
+                and any(re.search(r"infrastructure/.*/.*\.tf$", path) for path in case.files)
+                and any(path.endswith(".zip") for path in case.files)
+            )
         ),
         "codebuild without file and template_language": entry(
             lambda found: found["rendering_engine"] == "codebuild" and not found.keys() & {"file", "template_language"}
@@ -232,7 +235,9 @@ CONSTRUCTS: dict[str, dict[str, Uses]] = {
         "split as a method": template(r"\.split\(','\)"),
         "service_instances[0].outputs": template(r"service_instances\[0\]\.outputs\.\w+"),
         "a dict indexed by an output": template(r"\}\[service_instances\[0\]\.outputs"),
-        "a dict over lines, as JSON inside JSON": template(r"\{\{ \{\n[^%]*\}\[[^\]]*\]\.outputs\.\w+\] \| tojson \| safe \}\}"),
+        "a dict over lines, as JSON inside JSON": template(
+            r"\{\{ \{\n[^%]*\}\[[^\]]*\]\.outputs\.\w+\] \| tojson \| safe \}\}"
+        ),
         "truncate with the default leeway": template(r"""\(\S+~"--"~\S+\)\|truncate\(29, true, "zzz"\)"""),
         "truncate with leeway 0": template(r"truncate\(\d+, true, \"zzz\", 0\)"),
         **{
@@ -302,7 +307,9 @@ CONSTRUCTS: dict[str, dict[str, Uses]] = {
         "a flow mapping": template(r": \{ ?\w"),
         "a flow sequence": template(r": \[ ?\w"),
         "a quoted key": in_("texts", r'^ *(- )?"\w+":'),
-        "a chomping block with JSON, expressions and statements": template(r">-\n( +.*\n)*? +[{](.*\n)*?.*\{\{.*(.*\n)*?.*\{%"),
+        "a chomping block with JSON, expressions and statements": template(
+            r">-\n( +.*\n)*? +[{](.*\n)*?.*\{\{.*(.*\n)*?.*\{%"
+        ),
         "an expression inside a flow sequence": template(r"!\w+ \[.*\{\{ [\w.]+ \}\}"),
         "an unquoted date": template(r"Version: 2012-10-17$"),
         "an unquoted date at the top": template(r"^AWSTemplateFormatVersion: 2010-09-09$"),
@@ -319,7 +326,9 @@ CONSTRUCTS: dict[str, dict[str, Uses]] = {
         "openapi 3.0.0": in_("schemas", r'openapi: "3\.0\.0"'),
         "no format": lambda corpus: any("openapi:" not in text for text in corpus.schemas),
         **{f"{part}_input_type": in_("schemas", rf"{part}_input_type:") for part in ("service", "pipeline", "environment")},
-        "environment_input_type in a service's schema": in_("schemas", r"service_input_type:(.*\n)*.*environment_input_type:"),
+        "environment_input_type in a service's schema": in_(
+            "schemas", r"service_input_type:(.*\n)*.*environment_input_type:"
+        ),
         **{
             f"type {name}": keyword("type", lambda value, name=name: value == name)
             for name in ("object", "string", "number", "boolean", "array", "integer")
@@ -364,8 +373,12 @@ CONSTRUCTS: dict[str, dict[str, Uses]] = {
     "spec": {
         "EnvironmentSpec": in_("specs", r"^proton: EnvironmentSpec"),
         "ServiceSpec with a pipeline": in_("specs", r"^proton: ServiceSpec\n\n?pipeline:"),
-        "ServiceSpec without a pipeline": lambda corpus: any("pipeline" not in text for text in corpus.specs if "ServiceSpec" in text),
-        "an instance without spec": lambda corpus: any("spec" not in each for text in corpus.specs for each in instances(text)),
+        "ServiceSpec without a pipeline": lambda corpus: any(
+            "pipeline" not in text for text in corpus.specs if "ServiceSpec" in text
+        ),
+        "an instance without spec": lambda corpus: any(
+            "spec" not in each for text in corpus.specs for each in instances(text)
+        ),
         **{
             f"a value that is {sort.__name__}": lambda corpus, sort=sort: any(
                 type(value) is sort for text in corpus.specs for value in (yaml.safe_load(text).get("spec") or {}).values()

@@ -17,7 +17,7 @@ import tarfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterable, Iterator
 
 import yaml
 
@@ -89,8 +89,8 @@ def filled(path: str, size: int) -> bytes:
     return (pattern * (size // len(pattern) + 1))[:size]
 
 
-def packed(files: dict[str, bytes]) -> bytes:
-    """A gzipped tar archive as `tar -cz` makes it, folders and all."""
+def packed(files: dict[str, bytes], members: Iterable[tarfile.TarInfo] = ()) -> bytes:
+    """A gzipped tar archive as `tar -cz` makes it, folders and all, with members at its end that have no content."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         folders = {str(parent) for path in files for parent in Path(path).parents if str(parent) != "."}
@@ -100,11 +100,9 @@ def packed(files: dict[str, bytes]) -> bytes:
             entry.type = tarfile.DIRTYPE
             tar.addfile(entry)
         for path, content in files.items():
-            add(tar, path, content)
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        for entry in members:
+            tar.addfile(entry)
     return archive.getvalue()
-
-
-def add(tar: tarfile.TarFile, path: str, content: bytes) -> None:
-    entry = tarfile.TarInfo(path)
-    entry.size = len(content)
-    tar.addfile(entry, io.BytesIO(content))

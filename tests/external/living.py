@@ -5,14 +5,14 @@ import re
 import time
 from typing import Any
 
-import corpus
 from botocore.exceptions import ClientError, WaiterError
+
 from corpus import Case
 from server import Server
-from world import ACCOUNT, ARN, CONNECTION, ROLE
+from world import ARN, CONNECTION, ROLE
 
 QUICKLY = {"Delay": 0.05, "MaxAttempts": 400}
-DELETION_SECONDS = 20
+SECONDS = 30
 BUCKET = "corpus"
 REPOSITORY = {"provider": "GITHUB", "name": "platform/infrastructure", "branch": "main"}
 SOURCE_CODE = {"repositoryConnectionArn": CONNECTION, "repositoryId": "shop/code", "branchName": "main"}
@@ -68,7 +68,7 @@ class World:
         created = create(templateName=template, source=self.source(archive), **options)[f"{kind}TemplateVersion"]
         named = {member: created[member] for member in ("templateName", "majorVersion", "minorVersion")}
         get = getattr(self.client, f"get_{kind}_template_version")
-        deadline = time.monotonic() + DELETION_SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             version = get(**named)[f"{kind}TemplateVersion"]
             if version["status"] != "REGISTRATION_IN_PROGRESS":
@@ -104,7 +104,7 @@ class World:
         self.gone(self.client.get_environment, name=name)
 
     def gone(self, get, **request: str) -> None:
-        deadline = time.monotonic() + DELETION_SECONDS
+        deadline = time.monotonic() + SECONDS
         while True:
             try:
                 found = get(**request)
@@ -138,10 +138,21 @@ class World:
         }[kind]()
         return {output["key"]: output["valueString"] for output in listed["outputs"]}
 
-    def notify(self, name: str, what: str, outputs: dict[str, str] | None = None, **request: str) -> None:
+    def notify(self, name: str, what: str, outputs: dict[str, str] | None = None, **request: Any) -> None:
         """Tells what somebody else's run has come to."""
-        listed = [{"key": key, "valueString": value} for key, value in (outputs or {}).items()]
-        self.client.notify_resource_deployment_status_change(resourceArn=arn(name, what), outputs=listed, **request)
+        if outputs is not None:
+            request["outputs"] = [{"key": key, "valueString": value} for key, value in outputs.items()]
+        self.client.notify_resource_deployment_status_change(resourceArn=arn(name, what), **request)
+
+    def notify_in_time(self, *what: Any, **request: Any) -> None:
+        """Tells it as soon as the run could have begun."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self.notify(*what, **request)
+            except self.client.exceptions.ConflictException:
+                assert time.monotonic() < deadline, what
+                time.sleep(0.02)
 
 
 def provisioning(case: Case) -> dict[str, Any]:
@@ -178,9 +189,9 @@ class Life:
 
     def live(self) -> None:
         for name, of in (self.case.environments or {}).items():
-            self.world.create_environment(name, corpus.Case(of), first_spec(corpus.Case(of)))
+            self.world.create_environment(name, Case(of), first_spec(Case(of)))
         for name, of in (self.case.services or {}).items():
-            self.world.create_service(name, corpus.Case(of), first_spec(corpus.Case(of)))
+            self.world.create_service(name, Case(of), first_spec(Case(of)))
         for step in self.case.life:
             self.step(**step)
         getattr(self.world, f"delete_{self.case.kind}", self.delete_component)(self.name)
