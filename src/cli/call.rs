@@ -34,7 +34,7 @@ pub struct Call {
     #[arg(default_value = "{}")]
     json: String,
 
-    /// Where the server listens
+    /// Where the server listens: a URL, or unix: and the path of a socket
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
     address: String,
 
@@ -254,7 +254,7 @@ mod tests {
     use clap::{FromArgMatches as _, error::ErrorKind};
 
     use super::*;
-    use crate::server::{Bound, Health, Server, Services};
+    use crate::server::{Bound, Health, Listen, Server, Services};
 
     fn parse(line: &[&str]) -> Result<Call, clap::Error> {
         let command = <Call as clap::Args>::augment_args(clap::Command::new("call"));
@@ -264,8 +264,9 @@ mod tests {
 
     /// What is printed, or what the server said instead.
     async fn call(method: &str, json: &str) -> Result<Result<Vec<Value>, (Call, Status)>> {
-        let bound = Bound::to("127.0.0.1:0".parse()?, 1)?;
-        let address = format!("http://{}", bound.address());
+        let listen = Listen::Tcp("127.0.0.1:0".parse()?);
+        let bound = Bound::to(&listen, 0o600, 1)?;
+        let address = format!("http://{}", bound.listen());
         let _server = Server::start(bound, Health::default(), Services::default)?;
         let call = parse(&[
             method,

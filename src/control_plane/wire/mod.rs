@@ -1,5 +1,5 @@
 //! The AWS-JSON 1.0 endpoint, without a transport: one HTTP request in, one response out. The facade calls [`handle`] in
-//! process, [`endpoint`] serves it on a socket.
+//! process, [`endpoint`] is for requests from a socket.
 //!
 //! The caller is the account that the access key is configured for, else the default one, always in the configured Region. The
 //! signature itself is not checked: whoever reaches the endpoint is trusted.

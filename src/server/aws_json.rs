@@ -1,0 +1,61 @@
+//! The front for AWS CLIs and SDKs: HTTP/1.1 and HTTP/2.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::Instant;
+
+use super::{
+    Peer, connection,
+    greeting::Greeted,
+    life::Life,
+    listener::{Front, Stream},
+    streams::Streams,
+};
+use crate::control_plane::{ControlPlane, wire::endpoint};
+
+/// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(crate) struct AwsJson(pub(crate) ControlPlane);
+
+impl Front for AwsJson {
+    const HTTP1: bool = true;
+
+    async fn serve<S: Stream>(self, stream: S, peer: Peer, life: Life) {
+        let Some(greeted) = Greeted::hear(stream, &life).await else {
+            tracing::debug!("connection without a request closed");
+            return;
+        };
+        let streams = Arc::new(Streams::new(Instant::now()));
+        let life = life.of_connection();
+        let (plane, calls, in_flight) = (self.0, Arc::clone(&streams), life.calls.clone());
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            let arrived = Instant::now();
+            let in_flight = in_flight.token();
+            let (plane, streams) = (plane.clone(), Arc::clone(&calls));
+            request.extensions_mut().insert(peer.clone());
+            async move {
+                let call = streams.begin(arrived).await;
+                let response = endpoint::respond(&plane, request).await;
+                drop(in_flight);
+                Ok::<_, Infallible>(response.map(|body| call.answered(body)))
+            }
+        });
+        let http2 = greeted.speaks_http2();
+        let io = TokioIo::new(greeted);
+        if http2 {
+            let connection = connection::http2().serve_connection(io, service);
+            connection::live(connection, &streams, &life).await;
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIME)
+                .max_buf_size(16 << 10)
+                .serve_connection(io, service);
+            connection::live(connection, &streams, &life).await;
+        }
+    }
+}
