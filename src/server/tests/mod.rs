@@ -40,6 +40,7 @@ const GET: &str = "/proton.v1.ProtonService/GetEnvironment";
 const LIST: &str = "/proton.v1.ProtonStreamingService/ListEnvironments";
 
 /// A client that is connected to a server.
+#[derive(Clone)]
 struct Client {
     send: http2::SendRequest<Body>,
     life: Life,
