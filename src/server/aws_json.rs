@@ -11,6 +11,7 @@ use super::{
     greeting::Greeted,
     life::Life,
     listener::{Front, Stream},
+    outgoing::Outgoing,
     streams::Streams,
 };
 use crate::control_plane::{ControlPlane, wire::endpoint};
@@ -45,17 +46,18 @@ impl Front for AwsJson {
             }
         });
         let http2 = greeted.speaks_http2();
-        let io = TokioIo::new(greeted);
+        let stream = Outgoing::new(greeted);
+        let io = TokioIo::new(stream.clone());
         if http2 {
             let connection = connection::http2().serve_connection(io, service);
-            connection::live(connection, &streams, &life).await;
+            connection::live(connection, &stream, &streams, &life).await;
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME)
                 .max_buf_size(16 << 10)
                 .serve_connection(io, service);
-            connection::live(connection, &streams, &life).await;
+            connection::live(connection, &stream, &streams, &life).await;
         }
     }
 }

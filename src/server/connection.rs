@@ -1,7 +1,7 @@
 //! The life of a connection: however its client behaves, it has an end.
 
 use std::{
-    fmt::Display,
+    error::Error,
     hash::{BuildHasher, RandomState},
     pin::pin,
     time::Duration,
@@ -12,9 +12,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
     server::graceful::GracefulConnection,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    io::AsyncWrite,
+    time::{sleep, timeout},
+};
 
-use super::{life::Life, streams::Streams};
+use super::{life::Life, outgoing::Outgoing, streams::Streams};
 
 /// A client that comes back now and then finds the processes that were started meanwhile.
 const AGE: Duration = Duration::from_secs(30 * 60);
@@ -25,13 +28,14 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Lets the connection go on until its client goes, or is asked to go because the connection is
 /// old or idle, or the server's life ends. `life` is the connection's own.
-pub(crate) async fn live<C>(connection: C, streams: &Streams, life: &Life)
+pub(crate) async fn live<C, S>(connection: C, stream: &Outgoing<S>, streams: &Streams, life: &Life)
 where
-    C: GracefulConnection<Error: Display>,
+    C: GracefulConnection<Error: Error + Send + Sync + 'static>,
+    S: AsyncWrite + Unpin,
 {
     let mut connection = pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
+        ended = stream.turns(connection.as_mut()) => Some(ended),
         () = life.draining.cancelled() => None,
         () = sleep(age()) => None,
         () = streams.idle() => None,
@@ -43,11 +47,11 @@ where
             // GOAWAY; then the calls that are in flight, each of which has its own end.
             connection.as_mut().graceful_shutdown();
             tokio::select! {
-                ended = connection.as_mut() => Some(ended),
+                ended = stream.turns(connection.as_mut()) => Some(ended),
                 () = streams.abused() => return abused(),
                 () = sleep(GRACE) => {
                     life.closing.cancel();
-                    timeout(LAST_WORDS, connection.as_mut()).await.ok()
+                    timeout(LAST_WORDS, stream.turns(connection.as_mut())).await.ok()
                 }
             }
         }

@@ -11,6 +11,7 @@ use super::{
     greeting::Greeted,
     life::Life,
     listener::{Front, Stream},
+    outgoing::Outgoing,
     stack::Stack,
     streams::Streams,
 };
@@ -58,7 +59,8 @@ impl Front for Grpc {
         });
         let mut http2 = connection::http2();
         http2.auto_date_header(false);
-        let connection = http2.serve_connection(TokioIo::new(greeted), service);
-        connection::live(connection, &streams, &life).await;
+        let stream = Outgoing::new(greeted);
+        let connection = http2.serve_connection(TokioIo::new(stream.clone()), service);
+        connection::live(connection, &stream, &streams, &life).await;
     }
 }

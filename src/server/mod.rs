@@ -25,6 +25,7 @@ mod listen;
 mod listener;
 mod messages;
 mod method;
+mod outgoing;
 mod panics;
 pub mod peer;
 pub mod reflection;
