@@ -522,7 +522,6 @@ async fn previews_of_services_are_refused_as_the_calls_are() {
             name: "shop".to_owned(),
             spec,
             description: Some("described".to_owned()),
-            ..Default::default()
         })
     };
     assert_eq!(refused(edit(None)).await, Code::InvalidArgument);

@@ -46,10 +46,10 @@ impl Ids {
                 return self.agree_on_members(expected, actual, at);
             }
             (Value::Array(expected), Value::Array(actual)) if expected.len() == actual.len() => {
-                let pairs = expected.iter().zip(actual).enumerate();
-                return pairs
-                    .map(|(index, (one, other))| self.agree(one, other, &format!("{at}[{index}]")))
-                    .collect();
+                for (index, (one, other)) in expected.iter().zip(actual).enumerate() {
+                    self.agree(one, other, &format!("{at}[{index}]"))?;
+                }
+                return Ok(());
             }
             (Value::Number(expected), Value::Number(actual)) => {
                 expected.as_f64() == actual.as_f64()

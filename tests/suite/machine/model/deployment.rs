@@ -5,6 +5,9 @@ use super::spec::ServiceSpec;
 use super::template::Number;
 use super::*;
 
+/// Keys and values, in the engine's order.
+type Outputs = Vec<(String, String)>;
+
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Target {
@@ -133,7 +136,7 @@ enum Phase {
     Waiting,
     Fresh,
     /// With its engine, and what that will put out.
-    Engine(Method, Vec<(String, String)>),
+    Engine(Method, Outputs),
     Ended,
 }
 
@@ -154,12 +157,12 @@ pub(super) struct Deployment {
     initial: Value,
     wanted: Value,
     phase: Phase,
-    outputs: Vec<(String, String)>,
+    outputs: Outputs,
     resources: Vec<Value>,
 }
 
 enum Outcome {
-    Succeeded(Vec<(String, String)>, Vec<Value>),
+    Succeeded(Outputs, Vec<Value>),
     Failed(String),
     Cancelled,
 }
@@ -311,7 +314,7 @@ impl Model {
     }
 
     /// The deployment that was begun last has nothing to do.
-    pub(super) fn succeed_at_once(&mut self, outputs: Vec<(String, String)>) {
+    pub(super) fn succeed_at_once(&mut self, outputs: Outputs) {
         let last = self.deployments.len() - 1;
         self.end(last, Outcome::Succeeded(outputs, Vec::new()));
     }
@@ -379,14 +382,14 @@ impl Model {
             Target::Environment(name) => drop(self.environments.remove(name)),
             Target::Component(name) => drop(self.components.remove(name)),
             Target::Instance(service, name) => {
-                self.services
-                    .get_mut(service)
-                    .map(|service| service.instances.remove(name));
+                if let Some(service) = self.services.get_mut(service) {
+                    service.instances.remove(name);
+                }
             }
             Target::Pipeline(service) => {
-                self.services
-                    .get_mut(service)
-                    .map(|service| service.pipeline = None);
+                if let Some(service) = self.services.get_mut(service) {
+                    service.pipeline = None;
+                }
             }
         }
     }
@@ -515,7 +518,7 @@ impl Model {
 
     /// Which engine gets the deployment, and what it puts out; no engine if there is nothing to take down. The error is what the
     /// deployment fails with.
-    fn prepared(&self, at: usize) -> Result<Option<(Method, Vec<(String, String)>)>, String> {
+    fn prepared(&self, at: usize) -> Result<Option<(Method, Outputs)>, String> {
         let deployment = &self.deployments[at];
         let deployed = self.deployed(&deployment.target).expect("it is there");
         let Some(wanted) = &deployed.wanted else {

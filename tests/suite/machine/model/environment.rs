@@ -186,7 +186,7 @@ impl Model {
             let current = &environment.deployed.current;
             let fits = |filter: &Value| {
                 filter["templateName"] == *current.template
-                    && filter["majorVersion"] == current.number.0.to_string()
+                    && filter["majorVersion"] == *current.number.0.to_string()
             };
             filters.is_none_or(|filters| filters.iter().any(fits))
         };
