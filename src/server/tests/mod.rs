@@ -135,6 +135,16 @@ impl Client {
 
     /// A call whose response has begun.
     async fn open(&mut self, path: &str, headers: &[(&str, &str)], body: Body) -> Opened {
+        self.try_open(path, headers, body).await.unwrap()
+    }
+
+    /// A call that the connection may be too old for.
+    async fn try_open(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> hyper::Result<Opened> {
         let mut request = Request::post(format!("http://proton{path}"))
             .body(body)
             .unwrap();
@@ -145,8 +155,8 @@ impl Client {
             let name: http::HeaderName = name.parse().unwrap();
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        self.send.ready().await.unwrap();
-        Opened(self.send.send_request(request).await.unwrap())
+        self.send.ready().await?;
+        Ok(Opened(self.send.send_request(request).await?))
     }
 }
 
