@@ -19,6 +19,7 @@ mod listener;
 mod messages;
 mod method;
 mod panics;
+pub mod peer;
 pub mod reflection;
 pub mod refusal;
 mod response;
@@ -34,6 +35,7 @@ use std::{
 };
 
 pub use health::Health;
+pub use peer::Peer;
 pub use services::Services;
 use workers::Workers;
 
