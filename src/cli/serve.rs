@@ -1,8 +1,13 @@
 //! `serve`: everything that runs, put together.
 
 use std::{
-    future::pending, io::Write, net::SocketAddr, path::Path, sync::Arc, thread::JoinHandle,
-    time::Duration,
+    future::pending,
+    io::Write,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
@@ -11,6 +16,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
 };
 
 use super::config::{
@@ -35,6 +41,7 @@ use crate::{
         self, Facade, Upstream,
         upstream::{self, Remote},
     },
+    identity::{self, Client, Identities, Machine, Principal},
     server::{Bound, Health, Server, Services, proton, reflection},
 };
 
@@ -55,6 +62,8 @@ pub struct Serving {
     server: Server,
     grpc: SocketAddr,
     plane: Option<PlaneThread>,
+    /// Keeps the sources of identities current.
+    upkeep: JoinHandle<()>,
 }
 
 impl Serving {
@@ -64,7 +73,10 @@ impl Serving {
             .with_context(|| format!("cannot listen on {} for gRPC", settings.listen))?;
         let grpc = bound.address();
 
-        let (upstream, plane) = find(settings).await?;
+        let clock: identity::Clock = Arc::new(SystemTime::now);
+        let wanted = settings.identities().map_err(anyhow::Error::msg)?;
+        let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
+        let (upstream, plane) = find(settings, &identities).await?;
         let facade_settings = facade_settings(settings);
         let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
         let reflection = if settings.reflection() {
@@ -73,9 +85,10 @@ impl Serving {
             Services::default()
         };
         let health = Health::default();
-        let server = Server::start(bound, health.clone(), move || {
+        let server = Server::start(bound, health.clone(), identities, move || {
             proton(facade()).and(reflection.clone())
         })?;
+        let upkeep = tokio::spawn(upkeep.run());
         health.set_serving(true);
 
         say(&format!("grpc listening on {grpc}"));
@@ -86,6 +99,7 @@ impl Serving {
             server,
             grpc,
             plane,
+            upkeep,
         })
     }
 
@@ -106,6 +120,7 @@ impl Serving {
             if let Some(plane) = self.plane {
                 plane.stop().await;
             }
+            self.upkeep.abort();
         };
         tokio::select! {
             () = orderly => {}
@@ -118,13 +133,20 @@ impl Serving {
 type MakeUpstream = Box<dyn Fn() -> Upstream + Send + Sync>;
 
 /// What the facade calls, warm, and the control plane if that is it.
-async fn find(settings: &Settings) -> Result<(MakeUpstream, Option<PlaneThread>)> {
+async fn find(
+    settings: &Settings,
+    identities: &Identities,
+) -> Result<(MakeUpstream, Option<PlaneThread>)> {
     let url = match &settings.upstream {
         UpstreamSetting::Embedded => {
             let plane = open(settings).await?;
-            let upstream = Upstream::embedded(Arc::new(Embedded(plane.clone())), &settings.region);
+            let embedded = Embedded {
+                plane: plane.clone(),
+                identities: identities.clone(),
+            };
+            let upstream = Upstream::embedded(Arc::new(embedded), &settings.region);
             upstream.warm().await;
-            let thread = PlaneThread::start(plane, settings.aws_json).await?;
+            let thread = PlaneThread::start(plane, identities, settings.aws_json).await?;
             return Ok((Box::new(move || upstream.clone()), Some(thread)));
         }
         UpstreamSetting::Aws => {
@@ -262,17 +284,30 @@ fn facade_ambient() -> facade::Ambient {
     }
 }
 
+const NOBODY: Client<'static> = Client {
+    certificate: None,
+    machine: Machine::Other,
+};
+
 /// The control plane as the facade reaches it: without a socket.
-struct Embedded(ControlPlane);
+struct Embedded {
+    plane: ControlPlane,
+    identities: Identities,
+}
 
 impl upstream::Endpoint for Embedded {
     fn answer(&self, request: http::Request<Bytes>) -> upstream::Answer {
-        let plane = self.0.clone();
-        Box::pin(async move { wire::handle(&plane, request).await })
+        let plane = self.plane.clone();
+        if request.extensions().get::<Principal>().is_some() {
+            return Box::pin(async move { wire::handle(&plane, request).await });
+        }
+        // A call that went by no identity is not let in as if it had one.
+        let identities = self.identities.clone();
+        Box::pin(async move { wire::handle_from(NOBODY, &plane, &identities, request).await })
     }
 
     fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {
-        Some(Box::new(Watched(self.0.watch(arn))))
+        Some(Box::new(Watched(self.plane.watch(arn))))
     }
 }
 
@@ -291,11 +326,15 @@ struct PlaneThread {
     aws_json: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     ended: tokio::sync::oneshot::Receiver<()>,
-    thread: JoinHandle<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl PlaneThread {
-    async fn start(plane: ControlPlane, aws_json: AwsJson) -> Result<Self> {
+    async fn start(
+        plane: ControlPlane,
+        identities: &Identities,
+        aws_json: AwsJson,
+    ) -> Result<Self> {
         let listener = match aws_json {
             AwsJson::Off => None,
             AwsJson::At(address) => {
@@ -314,7 +353,7 @@ impl PlaneThread {
             .build()?;
         let (stop, stopping) = watch::channel(false);
         let (done, ended) = tokio::sync::oneshot::channel();
-        let worked = plane.clone();
+        let (worked, identities) = (plane.clone(), identities.clone());
         let work = move || {
             runtime.block_on(async {
                 let stopped = |mut stopping: watch::Receiver<bool>| async move {
@@ -325,8 +364,8 @@ impl PlaneThread {
                     if let Some(listener) = listener {
                         let listener =
                             TcpListener::from_std(listener).expect("the runtime drives sockets");
-                        wire::endpoint::serve(listener, worked.clone(), stopped(stopping.clone()))
-                            .await;
+                        let stopped = stopped(stopping.clone());
+                        wire::endpoint::serve(listener, worked.clone(), identities, stopped).await;
                     }
                 };
                 tokio::join!(
@@ -336,7 +375,7 @@ impl PlaneThread {
             });
             let _ = done.send(());
         };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("control-plane".to_owned())
             .spawn(work)?;
         Ok(Self {

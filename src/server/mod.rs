@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  port ──► workers    a thread a CPU, each with its own listener, connections and services
-//!             └► listener ──► connection (HTTP/2) ──► stack (deadline, panics, one whole message)
+//!             └► listener ──► connection (HTTP/2) ──► stack (deadline, panics, identity, one whole message)
 //!                                                       └► services: the facade, health, reflection
 //! ```
 //!
@@ -14,6 +14,7 @@ mod connection;
 mod deadline;
 mod drain;
 pub mod health;
+mod identity;
 mod life;
 mod listener;
 mod messages;
@@ -39,9 +40,12 @@ pub use peer::Peer;
 pub use services::Services;
 use workers::Workers;
 
-use crate::api::pb::{
-    proton_service_server::{ProtonService, ProtonServiceServer},
-    proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
+use crate::{
+    api::pb::{
+        proton_service_server::{ProtonService, ProtonServiceServer},
+        proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
+    },
+    identity::Identities,
 };
 
 /// A bound address: clients may connect already, and wait.
@@ -75,10 +79,13 @@ impl Server {
     pub fn start(
         bound: Bound,
         health: Health,
+        identities: Identities,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let told = health.services();
-        let workers = Workers::start(bound.listeners, move || services().and(told.clone()))?;
+        let workers = Workers::start(bound.listeners, identities, move || {
+            services().and(told.clone())
+        })?;
         Ok(Self { workers, health })
     }
 }

@@ -16,6 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
 use super::{Services, life::Life, listener, stack::Stack};
+use crate::identity::Identities;
 
 /// What the system queues while we are busy elsewhere.
 const BACKLOG: i32 = 1024;
@@ -60,6 +61,7 @@ impl Workers {
     /// Starts a worker for each listener, each with services that it makes for itself.
     pub(crate) fn start(
         listeners: Vec<TcpListener>,
+        identities: Identities,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let services = Arc::new(services);
@@ -77,6 +79,7 @@ impl Workers {
             let life = Life::default();
             lives.push(life.clone());
             let (services, finished) = (Arc::clone(&services), finished.clone());
+            let identities = identities.clone();
             threads.push(
                 thread::Builder::new()
                     .name(format!("worker-{number}"))
@@ -84,7 +87,7 @@ impl Workers {
                         runtime.block_on(async {
                             listener::run(
                                 listener,
-                                Arc::new(Stack::new(services(), life.clone())),
+                                Arc::new(Stack::new(services(), identities, life.clone())),
                                 life,
                                 most,
                             )

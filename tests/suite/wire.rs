@@ -17,7 +17,7 @@ use proton_grpc::control_plane::wire::{MAX_BODY, endpoint, handle};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, source};
+use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, nobody_asks, source};
 
 fn request(operation: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let request =
@@ -231,9 +231,14 @@ async fn the_endpoint_serves_http_1_and_2_until_the_shutdown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(endpoint::serve(listener, stack.plane.clone(), async {
-        stopped.await.ok();
-    }));
+    let serving = tokio::spawn(endpoint::serve(
+        listener,
+        stack.plane.clone(),
+        nobody_asks(),
+        async {
+            stopped.await.ok();
+        },
+    ));
     for only_http2 in [false, true] {
         let client = Client::builder(TokioExecutor::new())
             .http2_only(only_http2)
@@ -258,6 +263,7 @@ async fn the_endpoint_refuses_a_body_over_the_limit_while_it_arrives() {
     tokio::spawn(endpoint::serve(
         listener,
         stack.plane.clone(),
+        nobody_asks(),
         std::future::pending(),
     ));
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());

@@ -19,9 +19,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::{MAX_BODY, error::Refusal, handle, too_large};
+use super::{MAX_BODY, error::Refusal, handle_from, too_large};
 use crate::api::{Code, Error};
 use crate::control_plane::ControlPlane;
+use crate::identity::{Client, Identities, Machine};
 
 /// Connections at the same time; the next ones wait to be accepted.
 const CONNECTIONS: usize = 1024;
@@ -37,10 +38,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_TIME: Duration = Duration::from_secs(25);
 
 /// Serves until the shutdown, then lets requests under way come to their end.
-pub async fn serve(listener: TcpListener, plane: ControlPlane, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    plane: ControlPlane,
+    identities: Identities,
+    shutdown: impl Future<Output = ()>,
+) {
     let draining = GracefulShutdown::new();
     tokio::select! {
-        () = accept(listener, plane, &draining) => {}
+        () = accept(listener, plane, identities, &draining) => {}
         () = shutdown => {}
     }
     if timeout(DRAIN_TIME, draining.shutdown()).await.is_err() {
@@ -48,7 +54,12 @@ pub async fn serve(listener: TcpListener, plane: ControlPlane, shutdown: impl Fu
     }
 }
 
-async fn accept(listener: TcpListener, plane: ControlPlane, draining: &GracefulShutdown) {
+async fn accept(
+    listener: TcpListener,
+    plane: ControlPlane,
+    identities: Identities,
+    draining: &GracefulShutdown,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let place = Arc::clone(&places)
@@ -56,7 +67,7 @@ async fn accept(listener: TcpListener, plane: ControlPlane, draining: &GracefulS
             .await
             .expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, _)) => connect(stream, plane.clone(), draining, place),
+            Ok((stream, _)) => connect(stream, plane.clone(), identities.clone(), draining, place),
             Err(cause) if is_of_one_connection(&cause) => {}
             Err(cause) => {
                 tracing::warn!(
@@ -80,12 +91,13 @@ fn is_of_one_connection(cause: &io::Error) -> bool {
 fn connect(
     stream: TcpStream,
     plane: ControlPlane,
+    identities: Identities,
     draining: &GracefulShutdown,
     place: OwnedSemaphorePermit,
 ) {
     // Answers are one small write; waiting for more to send only delays them.
     stream.set_nodelay(true).ok();
-    let service = service_fn(move |request| respond(plane.clone(), request));
+    let service = service_fn(move |request| respond(plane.clone(), identities.clone(), request));
     let connection = builder()
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
@@ -117,6 +129,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
 
 async fn respond(
     plane: ControlPlane,
+    identities: Identities,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
@@ -124,7 +137,12 @@ async fn respond(
     let refused = match body {
         Ok(Ok(body)) => {
             let request = Request::from_parts(head, body.to_bytes());
-            return Ok(handle(&plane, request).await.map(Full::new));
+            let client = Client {
+                certificate: None,
+                machine: Machine::Other,
+            };
+            let response = handle_from(client, &plane, &identities, request).await;
+            return Ok(response.map(Full::new));
         }
         Ok(Err(cause)) if cause.is::<http_body_util::LengthLimitError>() => too_large(),
         Ok(Err(_)) => Error::new(Code::Serialization, "the body ended early"),

@@ -47,6 +47,7 @@ async fn connections_beyond_the_most_wait_for_a_place() {
     let life = Life::default();
     let stack = Arc::new(Stack::new(
         Services::default().with(services::Proton),
+        identities(),
         life.clone(),
     ));
     tokio::spawn(listener::run(listener, stack, life.clone(), 1));
