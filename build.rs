@@ -49,7 +49,9 @@ fn main() -> Result<()> {
     config.skip_debug(redaction::messages(&contract));
     let mut files = compiler.file_descriptor_set();
     files.file.retain(|file| file.package() != "buf.validate");
-    tonic_prost_build::configure().compile_fds_with_config(files, config)?;
+    tonic_prost_build::configure()
+        .codec_path("crate::api::codec::Codec")
+        .compile_fds_with_config(files, config)?;
 
     // The stock health service's types lack `List`.
     let mut health = protox::Compiler::new(["proto"])?;

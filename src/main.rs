@@ -92,15 +92,26 @@ fn main() -> ExitCode {
 
 fn serve(settings: Settings) -> Result<ExitCode> {
     match log(&settings) {
-        Ok(()) => block_on(serve::run(settings))?.map(|()| ExitCode::SUCCESS),
+        Ok(()) => block_on(serve::run(settings))?.map(ended),
         Err(bad) => Ok(bad),
     }
 }
 
 fn tell(story: &mut quickstart::Story, settings: Settings) -> Result<ExitCode> {
     match log(&settings) {
-        Ok(()) => block_on(story.run(settings))?.map(|()| ExitCode::SUCCESS),
+        Ok(()) => block_on(story.run(settings))?.map(ended),
         Err(bad) => Ok(bad),
+    }
+}
+
+/// A signal that cut calls off shows as it does of a process that it has killed.
+fn ended(end: serve::End) -> ExitCode {
+    match end {
+        serve::End::Drained => ExitCode::SUCCESS,
+        serve::End::Cut(signal) => {
+            let number = u8::try_from(signal.as_raw_value()).expect("signals have small numbers");
+            ExitCode::from(128 + number)
+        }
     }
 }
 
@@ -129,10 +140,13 @@ fn make(call: &Call) -> Result<ExitCode> {
 
 /// Calls have threads of their own (`server::workers`); this one is for everything else.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
-    Ok(tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?
-        .block_on(work))
+        .build()?;
+    let done = runtime.block_on(work);
+    // Blocking work that hangs would hang the end, too.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// Help and the version are what was asked for; everything else is a bad setting, told in one line.

@@ -5,6 +5,7 @@
 //! clock and does no I/O.
 
 pub mod aws_json;
+pub mod codec;
 pub mod error;
 pub mod operation;
 mod redact;

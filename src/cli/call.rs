@@ -34,7 +34,7 @@ pub struct Call {
     #[arg(default_value = "{}")]
     json: String,
 
-    /// Where the server listens
+    /// Where the server listens: a URL, or unix: and the path of a socket
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
     address: String,
 
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::{
         identity::{Identities, Place},
-        server::{Bound, Health, Server, Services},
+        server::{Bound, Health, Listen, Server, Services},
     };
 
     fn parse(line: &[&str]) -> Result<Call, clap::Error> {
@@ -267,8 +267,9 @@ mod tests {
 
     /// What is printed, or what the server said instead.
     async fn call(method: &str, json: &str) -> Result<Result<Vec<Value>, (Call, Status)>> {
-        let bound = Bound::to("127.0.0.1:0".parse()?, 1)?;
-        let address = format!("http://{}", bound.address());
+        let listen = Listen::Tcp("127.0.0.1:0".parse()?);
+        let bound = Bound::to(&listen, 0o600, 1)?;
+        let address = format!("http://{}", bound.listen());
         let place = Place {
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),

@@ -12,18 +12,19 @@ use std::{
     convert::Infallible,
     ffi::OsString,
     fmt,
-    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, error::ErrorKind};
-
 use http::HeaderName;
 
-use crate::control_plane::{Limits, store::Database};
-use crate::identity::{self, Place, Proxied, Sources, Tokens, TrustDomain, TrustedProxy};
+use crate::{
+    control_plane::{Limits, store::Database},
+    identity::{self, Place, Proxied, Sources, Tokens, TrustDomain, TrustedProxy},
+    server::{Listen, tls},
+};
 
 const PREFIX: &str = "PROTON_GRPC_";
 
@@ -39,8 +40,8 @@ pub struct Settings {
     pub config: Option<PathBuf>,
 
     /// Where gRPC clients connect
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
-    pub listen: SocketAddr,
+    #[arg(long, value_name = "ADDR|unix:PATH", default_value = "127.0.0.1:50051")]
+    pub listen: Listen,
 
     /// Who answers: the built-in control plane, AWS, or any endpoint that speaks Proton's AWS-JSON
     #[arg(long, value_name = "embedded|aws|URL", default_value = "embedded")]
@@ -64,8 +65,28 @@ pub struct Settings {
     pub quotas: Vec<(&'static str, i64)>,
 
     /// Where AWS CLIs and SDKs reach the built-in control plane
-    #[arg(long, value_name = "ADDR|off", default_value = "127.0.0.1:8787")]
+    #[arg(
+        long,
+        value_name = "ADDR|unix:PATH|off",
+        default_value = "127.0.0.1:8787"
+    )]
     pub aws_json: AwsJson,
+
+    /// Who may connect to the files of unix:PATH, as chmod has it
+    #[arg(long, value_name = "MODE", default_value = "600", value_parser = mode)]
+    pub socket_mode: u32,
+
+    /// Speak TLS on addresses, with this certificate (PEM, with its chain); a new one is taken up as it comes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of --tls-cert
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Who vouches for clients, which then need a certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
 
     /// What the built-in control plane keeps
     #[arg(long, value_name = "DIR", default_value = "proton-data")]
@@ -124,11 +145,13 @@ pub struct Settings {
     )]
     pub log_format: LogFormat,
 
-    /// Seconds between saying "not serving" and closing the listeners, for balancers to notice
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
-    pub drain_wait: Duration,
+    /// Seconds between saying "not serving" and closing the listeners, for balancers to notice [default: 5, or 0 if
+    /// nobody else's machine can connect]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub drain_wait: Option<Duration>,
 
-    /// Whether gRPC clients may ask for the contract [default: on, unless --listen is public to anybody]
+    /// Whether gRPC clients may ask for the contract [default: on, unless --listen is public and callers are not
+    /// authenticated]
     #[arg(long, value_enum, value_name = "WHETHER")]
     pub reflection: Option<Switch>,
 
@@ -179,10 +202,10 @@ pub enum Upstream {
     Url(http::Uri),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AwsJson {
     Off,
-    At(SocketAddr),
+    At(Listen),
 }
 
 /// The database that a URL names, or what is wrong with the URL. That is told later, lest an error show the URL and its password.
@@ -296,30 +319,25 @@ impl Settings {
             store.database()?;
         }
         self.identities()?;
-        let aws_json = match self.aws_json {
-            AwsJson::At(address) => Some(("aws-json", address)),
-            AwsJson::Off => None,
-        };
-        for (name, address) in [Some(("listen", self.listen)), aws_json]
-            .into_iter()
-            .flatten()
-        {
-            if !address.ip().is_loopback()
-                && !self.authenticates()
-                && !self.allow_unauthenticated_public
-            {
+        for (name, listen) in self.listeners() {
+            if !listen.is_local() && !self.authenticates() && !self.allow_unauthenticated_public {
                 return Err(format!(
-                    "--{name} {address} is reachable from other machines and callers are not authenticated: \
-                     use a loopback address, name --callers, or say --allow-unauthenticated-public"
+                    "--{name} {listen} is reachable from other machines and callers are not authenticated: \
+                     name --callers, give --tls-client-ca, use a loopback address or unix:PATH, \
+                     or say --allow-unauthenticated-public"
                 ));
             }
+        }
+        let on_files = |(_, listen): (_, &Listen)| matches!(listen, Listen::Unix(_));
+        if self.tls_cert.is_some() && self.listeners().all(on_files) {
+            return Err("--tls-cert: TLS is spoken on addresses, and there is none".into());
         }
         Ok(())
     }
 
-    /// Whether a call needs an identity.
+    /// Whether callers from other machines have to show who they are: with each call, or to connect.
     fn authenticates(&self) -> bool {
-        self.callers.is_some()
+        self.callers.is_some() || self.tls_client_ca.is_some()
     }
 
     /// Where identities come from. Settings that miss their other half are told.
@@ -346,6 +364,11 @@ impl Settings {
             }
             (None, None) => None,
         };
+        if self.trust_domain.is_some() && self.tls_client_ca.is_none() {
+            return Err(
+                "--trust-domain needs --tls-client-ca, which vouches for clients".to_owned(),
+            );
+        }
         if sources.is_some() && !self.accounts.is_empty() {
             return Err(
                 "--account believes any access key and does not go with --callers".to_owned(),
@@ -388,6 +411,33 @@ impl Settings {
         }
     }
 
+    /// Where clients connect, by the names of the settings.
+    fn listeners(&self) -> impl Iterator<Item = (&'static str, &Listen)> {
+        let aws_json = match &self.aws_json {
+            AwsJson::At(listen) => Some(("aws-json", listen)),
+            AwsJson::Off => None,
+        };
+        std::iter::once(("listen", &self.listen)).chain(aws_json)
+    }
+
+    /// What to speak TLS with, if it is spoken.
+    pub fn tls(&self) -> Option<tls::Files> {
+        Some(tls::Files {
+            certificate: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+            client_ca: self.tls_client_ca.clone(),
+        })
+    }
+
+    pub fn drain_wait(&self) -> Duration {
+        self.drain_wait.unwrap_or_else(|| {
+            match self.listeners().all(|(_, listen)| listen.is_local()) {
+                true => Duration::ZERO,
+                false => Duration::from_secs(5),
+            }
+        })
+    }
+
     pub fn workers(&self) -> usize {
         let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
         self.workers.map_or_else(cpus, usize::from)
@@ -408,9 +458,10 @@ impl Settings {
     }
 
     pub fn reflection(&self) -> bool {
-        let is_safe = self.listen.ip().is_loopback() || self.authenticates();
-        self.reflection
-            .map_or(is_safe, |switch| switch == Switch::On)
+        match self.reflection {
+            Some(switch) => switch == Switch::On,
+            None => self.listen.is_local() || self.authenticates(),
+        }
     }
 }
 
@@ -508,10 +559,10 @@ impl FromStr for AwsJson {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(Self::Off),
-            address => address
+            listen => listen
                 .parse()
                 .map(Self::At)
-                .map_err(|_| "neither off nor an address with a port".into()),
+                .map_err(|error| format!("not off, and {error}")),
         }
     }
 }
@@ -593,6 +644,13 @@ fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
         .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("not three octal digits".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, io::Write};
@@ -620,7 +678,9 @@ mod tests {
     #[test]
     fn nothing_given_is_the_safe_default() {
         let settings = read(&[], &[]).unwrap();
-        assert!(settings.listen.ip().is_loopback());
+        assert!(settings.listen.is_local());
+        assert_eq!(settings.drain_wait(), Duration::ZERO);
+        assert_eq!(settings.socket_mode, 0o600);
         assert_eq!(settings.upstream, Upstream::Embedded);
         assert_eq!(
             settings.bundles(),
@@ -697,6 +757,11 @@ mod tests {
             ("--listen=nowhere", "--listen"),
             ("--upstream=ftp://x", "--upstream"),
             ("--aws-json=8787", "--aws-json"),
+            ("--listen=unix:", "--listen"),
+            ("--socket-mode=888", "--socket-mode"),
+            ("--tls-cert=file", "--tls-key"),
+            ("--tls-key=file", "--tls-cert"),
+            ("--tls-client-ca=file", "--tls-cert"),
             ("--account-id=1234", "--account-id"),
             ("--account=111111111111", "--account"),
             ("--account=A=1", "--account"),
@@ -791,6 +856,10 @@ mod tests {
             (&["--trusted-proxy=unix"], "--trusted-proxy needs --callers"),
             (&[proxy, "--callers=a"], "needs --trust-domain"),
             (
+                &["--trust-domain=td", "--callers=a"],
+                "--trust-domain needs --tls-client-ca",
+            ),
+            (
                 &["--identity-header=x-user", "--callers=a"],
                 "--identity-header needs",
             ),
@@ -808,6 +877,9 @@ mod tests {
         let all = [
             proxy,
             "--trust-domain=td",
+            "--tls-cert=cert",
+            "--tls-key=key",
+            "--tls-client-ca=ca",
             "--callers=a",
             "--jwt-issuer=https://i",
             "--jwt-audience=a",
@@ -829,6 +901,7 @@ mod tests {
             assert!(error.contains("allow-unauthenticated-public"), "{error}");
             let settings = read(&[flag, "--allow-unauthenticated-public"], &[]).unwrap();
             assert_eq!(settings.reflection(), flag.starts_with("--aws-json"));
+            assert_eq!(settings.drain_wait().as_secs(), 5);
             assert!(
                 read(
                     &[flag],
@@ -837,5 +910,25 @@ mod tests {
                 .is_ok()
             );
         }
+    }
+
+    #[test]
+    fn a_public_listener_may_be_there_for_clients_with_certificates() {
+        let tls = ["--tls-cert=cert", "--tls-key=key"];
+        let public = "--listen=0.0.0.0:1";
+        assert!(read(&[public, tls[0], tls[1]], &[]).is_err());
+        let settings = read(&[public, tls[0], tls[1], "--tls-client-ca=ca"], &[]).unwrap();
+        assert!(settings.reflection());
+        assert!(settings.tls().unwrap().client_ca.is_some());
+    }
+
+    #[test]
+    fn files_are_local_and_do_without_tls() {
+        let files = ["--listen=unix:/run/a", "--aws-json=unix:/run/b"];
+        assert!(read(&files, &[]).unwrap().reflection());
+        let tls = ["--tls-cert=cert", "--tls-key=key"];
+        let error = read(&[&files[..], &tls[..]].concat(), &[]).unwrap_err();
+        assert!(error.contains("--tls-cert"), "{error}");
+        assert!(read(&[files[0], tls[0], tls[1]], &[]).is_ok());
     }
 }

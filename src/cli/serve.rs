@@ -3,21 +3,20 @@
 use std::{
     future::pending,
     io::Write,
-    net::SocketAddr,
     path::Path,
     sync::Arc,
-    thread,
+    thread::JoinHandle,
     time::{Duration, SystemTime},
 };
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use tokio::{
-    net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    task::JoinHandle,
+    time::{sleep, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::config::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, RetryOwner, Settings, StoreUrl,
@@ -42,41 +41,68 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
-    server::{Bound, Health, Server, Services, proton, reflection},
+    server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
 /// How long what another process has scheduled may go unnoticed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often changed certificates are looked for, beside whenever SIGHUP says so.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
+/// For the control plane to hand its work back, after the last call.
+const HAND_BACK: Duration = Duration::from_secs(5);
+
+/// How serving ended.
+#[must_use]
+pub enum End {
+    Drained,
+    /// By this signal, with calls in flight.
+    Cut(SignalKind),
+}
+
 /// Serves until a signal ends it; the next signal ends it at once.
-pub async fn run(settings: Settings) -> Result<()> {
+pub async fn run(settings: Settings) -> Result<End> {
     let mut signals = Signals::new()?;
     let serving = Serving::start(&settings).await?;
     signals.next().await;
-    serving.stop(settings.drain_wait, signals.next()).await;
-    Ok(())
+    Ok(serving.stop(settings.drain_wait(), signals.next()).await)
 }
 
 /// A process that takes calls.
 pub struct Serving {
     server: Server,
-    grpc: SocketAddr,
+    grpc: Listen,
+    aws_json: Option<Listen>,
     plane: Option<PlaneThread>,
-    /// Keeps the sources of identities current.
-    upkeep: JoinHandle<()>,
+    /// Keep the sources of identities current, and the certificates.
+    _upkeep: AbortOnDropHandle<()>,
+    _certificates: Option<AbortOnDropHandle<()>>,
 }
 
 impl Serving {
     /// Starts everything, warm, and says where it listens.
     pub async fn start(settings: &Settings) -> Result<Self> {
-        let bound = Bound::to(settings.listen, settings.workers())
-            .with_context(|| format!("cannot listen on {} for gRPC", settings.listen))?;
-        let grpc = bound.address();
+        let files = settings.tls();
+        let tls = files.map(|files| Tls::open(files, SystemTime::now()));
+        let tls = tls.transpose()?;
+        let take = |listen: &Listen, workers, front: &str| {
+            let bound = Bound::to(listen, settings.socket_mode, workers);
+            let bound = bound.with_context(|| format!("cannot listen on {listen} for {front}"))?;
+            anyhow::Ok(bound.secured(tls.as_ref()))
+        };
+        let bound = take(&settings.listen, settings.workers(), "gRPC")?;
+        let grpc = bound.listen().clone();
 
         let clock: identity::Clock = Arc::new(SystemTime::now);
         let wanted = settings.identities().map_err(anyhow::Error::msg)?;
         let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
         let (upstream, plane) = find(settings, &identities).await?;
+        let aws_json = match (&plane, &settings.aws_json) {
+            (Some(plane), AwsJson::At(listen)) => {
+                Some((take(listen, 1, "AWS-JSON")?, plane.plane.clone()))
+            }
+            _ => None,
+        };
         let facade_settings = facade_settings(settings);
         let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
         let reflection = if settings.reflection() {
@@ -85,48 +111,72 @@ impl Serving {
             Services::default()
         };
         let health = Health::default();
-        let server = Server::start(bound, health.clone(), identities, move || {
+        let mut server = Server::start(bound, health.clone(), identities, move || {
             proton(facade()).and(reflection.clone())
         })?;
-        let upkeep = tokio::spawn(upkeep.run());
+        let mut aws_json_listen = None;
+        if let Some((bound, plane)) = aws_json {
+            aws_json_listen = Some(bound.listen().clone());
+            server = server.with_aws_json(bound, plane)?;
+        }
         health.set_serving(true);
 
         say(&format!("grpc listening on {grpc}"));
-        if let Some(address) = plane.as_ref().and_then(|plane| plane.aws_json) {
-            say(&format!("aws-json listening on {address}"));
+        if let Some(listen) = &aws_json_listen {
+            say(&format!("aws-json listening on {listen}"));
         }
         Ok(Self {
             server,
             grpc,
+            aws_json: aws_json_listen,
             plane,
-            upkeep,
+            _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
+            _certificates: tls.map(keep_current).transpose()?,
         })
     }
 
     /// Where gRPC clients connect.
-    pub fn grpc(&self) -> SocketAddr {
-        self.grpc
+    pub fn grpc(&self) -> &Listen {
+        &self.grpc
     }
 
     /// Where AWS CLIs and SDKs connect, if they may.
-    pub fn aws_json(&self) -> Option<SocketAddr> {
-        self.plane.as_ref()?.aws_json
+    pub fn aws_json(&self) -> Option<&Listen> {
+        self.aws_json.as_ref()
     }
 
     /// Lets calls under way come to their end, unless `now` does first.
-    pub async fn stop(self, wait: Duration, now: impl Future<Output = ()>) {
+    pub async fn stop(self, wait: Duration, now: impl Future<Output = SignalKind>) -> End {
         let orderly = async {
             self.server.drain(wait).await;
-            if let Some(plane) = self.plane {
-                plane.stop().await;
+            if let Some(plane) = self.plane
+                && timeout(HAND_BACK, plane.stop()).await.is_err()
+            {
+                tracing::warn!(after = ?HAND_BACK, "the control plane did not end in time");
             }
-            self.upkeep.abort();
         };
         tokio::select! {
-            () = orderly => {}
-            () = now => tracing::warn!("told to stop at once: calls in flight are lost"),
+            () = orderly => End::Drained,
+            signal = now => {
+                tracing::warn!("told to stop at once: calls in flight are lost");
+                End::Cut(signal)
+            }
         }
     }
+}
+
+/// Takes up certificates that have changed, now and then and on SIGHUP.
+fn keep_current(tls: Tls) -> Result<AbortOnDropHandle<()>> {
+    let mut hangup = Signals::on(SignalKind::hangup())?;
+    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {}
+                () = sleep(LOOK_AT_FILES_EVERY) => {}
+            }
+            tls.reload(SystemTime::now());
+        }
+    })))
 }
 
 /// Makes the upstream of one thread.
@@ -146,7 +196,7 @@ async fn find(
             };
             let upstream = Upstream::embedded(Arc::new(embedded), &settings.region);
             upstream.warm().await;
-            let thread = PlaneThread::start(plane, identities, settings.aws_json).await?;
+            let thread = PlaneThread::start(plane)?;
             return Ok((Box::new(move || upstream.clone()), Some(thread)));
         }
         UpstreamSetting::Aws => {
@@ -319,68 +369,34 @@ impl upstream::Watch for Watched {
     }
 }
 
-/// What the control plane does beside answering the facade, on a thread of its own: its work, and
-/// the AWS-JSON endpoint.
+/// The control plane's work, on a thread of its own.
 struct PlaneThread {
     plane: ControlPlane,
-    aws_json: Option<SocketAddr>,
     stop: watch::Sender<bool>,
     ended: tokio::sync::oneshot::Receiver<()>,
-    thread: thread::JoinHandle<()>,
+    thread: JoinHandle<()>,
 }
 
 impl PlaneThread {
-    async fn start(
-        plane: ControlPlane,
-        identities: &Identities,
-        aws_json: AwsJson,
-    ) -> Result<Self> {
-        let listener = match aws_json {
-            AwsJson::Off => None,
-            AwsJson::At(address) => {
-                let listener = std::net::TcpListener::bind(address)
-                    .with_context(|| format!("cannot listen on {address} for AWS-JSON"))?;
-                listener.set_nonblocking(true)?;
-                Some(listener)
-            }
-        };
-        let aws_json = listener
-            .as_ref()
-            .map(std::net::TcpListener::local_addr)
-            .transpose()?;
+    fn start(plane: ControlPlane) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (stop, stopping) = watch::channel(false);
+        let (stop, mut stopping) = watch::channel(false);
         let (done, ended) = tokio::sync::oneshot::channel();
-        let (worked, identities) = (plane.clone(), identities.clone());
+        let worked = plane.clone();
         let work = move || {
-            runtime.block_on(async {
-                let stopped = |mut stopping: watch::Receiver<bool>| async move {
-                    // A sender that is gone means the same as the word.
-                    let _ = stopping.wait_for(|stop| *stop).await;
-                };
-                let endpoint = async {
-                    if let Some(listener) = listener {
-                        let listener =
-                            TcpListener::from_std(listener).expect("the runtime drives sockets");
-                        let stopped = stopped(stopping.clone());
-                        wire::endpoint::serve(listener, worked.clone(), identities, stopped).await;
-                    }
-                };
-                tokio::join!(
-                    endpoint,
-                    reconcile::run(worked.clone(), stopped(stopping.clone()))
-                );
-            });
+            runtime.block_on(reconcile::run(worked, async move {
+                // A sender that is gone means the same as the word.
+                let _ = stopping.wait_for(|stop| *stop).await;
+            }));
             let _ = done.send(());
         };
-        let thread = thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("control-plane".to_owned())
             .spawn(work)?;
         Ok(Self {
             plane,
-            aws_json,
             stop,
             ended,
             thread,
@@ -414,19 +430,23 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn new() -> Result<Self> {
-        let on = |kind| signal(kind).context("cannot listen for signals");
         Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
+            terminate: Self::on(SignalKind::terminate())?,
+            interrupt: Self::on(SignalKind::interrupt())?,
         })
     }
 
-    pub(super) async fn next(&mut self) {
-        let name = tokio::select! {
-            Some(()) = self.terminate.recv() => "SIGTERM",
-            Some(()) = self.interrupt.recv() => "SIGINT",
+    fn on(kind: SignalKind) -> Result<Signal> {
+        signal(kind).context("cannot listen for signals")
+    }
+
+    pub(super) async fn next(&mut self) -> SignalKind {
+        let (signal, name) = tokio::select! {
+            Some(()) = self.terminate.recv() => (SignalKind::terminate(), "SIGTERM"),
+            Some(()) = self.interrupt.recv() => (SignalKind::interrupt(), "SIGINT"),
             else => pending().await,
         };
         tracing::info!("{name} received");
+        signal
     }
 }

@@ -186,21 +186,26 @@ mod tests {
     /// A control plane, as long as its directory.
     pub(super) fn plane() -> (ControlPlane, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
-        let plane = ControlPlane::new(Parts {
-            store: Store::open(directory.path()).unwrap(),
+        let store = Store::open(directory.path()).unwrap();
+        let ambient = Arc::new(ambient::Manual::starting_at(0));
+        (plane_of(store, ambient), directory)
+    }
+
+    pub(super) fn plane_of(store: Store, ambient: Arc<dyn Ambient>) -> ControlPlane {
+        ControlPlane::new(Parts {
+            store,
             bundles: Source::Directory(PathBuf::new()),
             engines: Engines {
                 cloudformation: Arc::new(provision::local::CloudFormation::default()),
                 terraform: handed_over(),
                 codebuild: handed_over(),
             },
-            ambient: Arc::new(ambient::Manual::starting_at(0)),
+            ambient,
             caller: caller(),
             accounts: BTreeMap::new(),
             limits: Limits::default(),
             events: None,
-        });
-        (plane, directory)
+        })
     }
 
     fn handed_over() -> Arc<dyn provision::Engine> {

@@ -40,7 +40,7 @@ pub(super) async fn list_tags_for_resource(
     let (most, token) = (request.max_results.take(), request.next_token.take());
     let page = Page::of::<operation::ListTagsForResource>(caller, &request, most, token)?;
     let arn = &request.resource_arn;
-    let key = locate(caller, arn).ok_or_else(|| not_found(arn))?;
+    let key = find(plane, caller, arn).await?;
     let record = plane
         .store()
         .get(&key)
@@ -94,6 +94,20 @@ pub(super) async fn untag_resource(
     Ok(pb::UntagResourceResponse {})
 }
 
+/// Which record an ARN names, unless it is one that users do not know of.
+async fn find(plane: &ControlPlane, caller: &Caller, arn: &str) -> Result<Key, Error> {
+    let key = locate(caller, arn).ok_or_else(|| not_found(arn))?;
+    let instance = (key.kind == Kind::ServiceInstance)
+        .then(|| key.id.split_once(' '))
+        .flatten();
+    if let Some((service, name)) = instance
+        && !service_instance::is_known(plane, caller, service, name).await?
+    {
+        return Err(not_found(arn));
+    }
+    Ok(key)
+}
+
 /// Which record an ARN names.
 fn locate(caller: &Caller, arn: &str) -> Option<Key> {
     let (family, id) = caller.own(arn)?.split_once('/')?;
@@ -127,7 +141,7 @@ async fn edit(
     arn: &str,
     change: impl Fn(&mut Tags),
 ) -> Result<(), Error> {
-    let key = locate(caller, arn).ok_or_else(|| not_found(arn))?;
+    let key = find(plane, caller, arn).await?;
     match key.kind {
         Kind::EnvironmentTemplate | Kind::ServiceTemplate => {
             edit_record::<Template>(plane, &key, arn, change).await

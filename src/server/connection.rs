@@ -1,89 +1,87 @@
-//! One connection, from its first byte to its last.
+//! The life of a connection: however its client behaves, it has an end.
 
 use std::{
-    convert::Infallible,
+    error::Error,
     hash::{BuildHasher, RandomState},
-    io,
     pin::pin,
-    sync::Arc,
     time::Duration,
 };
 
-use hyper::{server::conn::http2, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::graceful::GracefulConnection,
+};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, join},
+    io::AsyncWrite,
     time::{sleep, timeout},
 };
 
-use super::{life::Life, stack::Stack};
+use super::{life::Life, outgoing::Outgoing, streams::Streams};
 
-/// What an HTTP/2 client says first.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that comes back now and then finds the processes that were started meanwhile.
 const AGE: Duration = Duration::from_secs(30 * 60);
+/// For the calls in flight of a client that was asked to go.
+const GRACE: Duration = Duration::from_secs(30);
+/// For their statuses to reach it.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Serves calls until the client goes, the connection is old, or the server's life ends.
-pub(crate) async fn serve<R, W>(mut reader: R, writer: W, stack: Arc<Stack>, life: Life)
+/// Lets the connection go on until its client goes, or is asked to go because the connection is
+/// old or idle, or the server's life ends. `life` is the connection's own.
+pub(crate) async fn live<C, S>(connection: C, stream: &Outgoing<S>, streams: &Streams, life: &Life)
 where
-    R: AsyncRead + Unpin + Send + 'static,
-    W: AsyncWrite + Unpin + Send + 'static,
+    C: GracefulConnection<Error: Error + Send + Sync + 'static>,
+    S: AsyncWrite + Unpin,
 {
-    // A client that never says what it wants holds no drain up.
-    let greeted = tokio::select! {
-        greeted = timeout(PREFACE_TIMEOUT, greeting(&mut reader)) => greeted.is_ok_and(|greeted| greeted.is_ok()),
-        () = life.closing.cancelled() => false,
-    };
-    if !greeted {
-        tracing::debug!("connection without an HTTP/2 preface closed");
-        return;
-    }
-    let io = TokioIo::new(join(PREFACE.chain(reader), writer));
-    let service = service_fn(move |request| {
-        let stack = Arc::clone(&stack);
-        // Boxed, because hyper gives each call a task, and a task moves its future more than once.
-        Box::pin(async move { Ok::<_, Infallible>(stack.answer(request).await) })
-    });
-    let mut connection = pin!(http2().serve_connection(io, service));
+    let mut connection = pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
+        ended = stream.turns(connection.as_mut()) => Some(ended),
         () = life.draining.cancelled() => None,
         () = sleep(age()) => None,
+        () = streams.idle() => None,
+        () = streams.abused() => return abused(),
     };
     let ended = match ended {
-        Some(ended) => ended,
+        Some(ended) => Some(ended),
         None => {
             // GOAWAY; then the calls that are in flight, each of which has its own end.
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = stream.turns(connection.as_mut()) => Some(ended),
+                () = streams.abused() => return abused(),
+                () = sleep(GRACE) => {
+                    life.closing.cancel();
+                    timeout(LAST_WORDS, stream.turns(connection.as_mut())).await.ok()
+                }
+            }
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection failed");
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "connection failed"),
+        None => tracing::debug!("connection closed with calls in flight"),
     }
 }
 
-async fn greeting(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
-    let mut preface = [0; PREFACE.len()];
-    reader.read_exact(&mut preface).await?;
-    if preface == *PREFACE {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::InvalidData.into())
-    }
+/// Not with GOAWAY: a client that means harm would go on until it answers.
+fn abused() {
+    tracing::info!("connection closed: its client took back too many calls");
 }
 
-fn http2() -> http2::Builder<TokioExecutor> {
+/// What HTTP/2 clients may do, on every front.
+pub(crate) fn http2() -> http2::Builder<TokioExecutor> {
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     http2
         .timer(TokioTimer::new())
-        .auto_date_header(false)
         .max_concurrent_streams(100)
         // A request fits; a client's sum is bounded.
         .initial_stream_window_size(64 << 10)
         .initial_connection_window_size(1 << 20)
         .max_header_list_size(16 << 10)
+        // Streams that were reset before they were looked at, and by us for what was wrong with
+        // them: the connection ends with ENHANCE_YOUR_CALM beyond that.
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(1024)
         // Finds peers that are gone without a word.
         .keep_alive_interval(Duration::from_secs(60))
         .keep_alive_timeout(Duration::from_secs(20));

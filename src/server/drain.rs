@@ -1,4 +1,4 @@
-//! How a server ends: in steps, each bounded, together within 40 seconds after the wait.
+//! How a server ends: in steps, each bounded, together within 30 seconds after the wait.
 
 use std::{pin::pin, time::Duration};
 
@@ -36,12 +36,16 @@ impl Server {
     }
 
     fn each(&self, tell: impl Fn(&Life)) {
-        self.workers.lives.iter().for_each(tell);
+        self.lives().for_each(tell);
+    }
+
+    fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.fronts.iter().flat_map(|workers| &workers.lives)
     }
 
     /// Waits until nothing is left on any worker; tells whether that came in time.
     async fn all_end(&self, within: Duration, what: impl Fn(&Life) -> &TaskTracker) -> bool {
-        let trackers = self.workers.lives.iter().map(what);
+        let trackers = self.lives().map(what);
         let all = join_all(trackers.map(|tracker| {
             tracker.close();
             tracker.wait()

@@ -1,4 +1,4 @@
-//! Who makes a gRPC call, and how somebody is told that they may not.
+//! Who makes a call, and how somebody is told that they may not.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -16,13 +16,12 @@ pub(crate) async fn of(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Principal, Refusal> {
-    let principal = identities.of_call(headers, client(extensions)).await;
+    let principal = identities.of_call(headers, client(extensions.get())).await;
     principal.map_err(refuse)
 }
 
 /// What the connection tells about the client.
-pub(crate) fn client(extensions: &Extensions) -> Client<'_> {
-    let peer = extensions.get::<Peer>();
+pub(crate) fn client(peer: Option<&Peer>) -> Client<'_> {
     let certificates = peer.and_then(|peer| peer.certificates.as_deref());
     Client {
         certificate: certificates.and_then(<[_]>::first).map(AsRef::as_ref),
@@ -66,14 +65,12 @@ mod tests {
     use super::*;
     use crate::server::peer::Credentials;
 
-    fn peer(address: PeerAddress) -> Extensions {
+    fn peer(address: PeerAddress) -> Peer {
         let chain = [b"leaf".to_vec(), b"issuer".to_vec()].map(Into::into);
-        let mut extensions = Extensions::new();
-        extensions.insert(Peer {
+        Peer {
             address,
             certificates: Some(chain.into()),
-        });
-        extensions
+        }
     }
 
     fn tcp(address: &str) -> PeerAddress {
@@ -82,9 +79,9 @@ mod tests {
 
     #[test]
     fn the_leaf_is_the_client() {
-        let extensions = peer(tcp("192.0.2.1:1"));
-        assert_eq!(client(&extensions).certificate, Some(&b"leaf"[..]));
-        assert_eq!(client(&Extensions::new()).certificate, None);
+        let peer = peer(tcp("192.0.2.1:1"));
+        assert_eq!(client(Some(&peer)).certificate, Some(&b"leaf"[..]));
+        assert_eq!(client(None).certificate, None);
     }
 
     #[test]
@@ -101,9 +98,9 @@ mod tests {
             (tcp("[::ffff:127.0.0.1]:1"), Machine::Loopback),
             (tcp("192.0.2.1:1"), Machine::Other),
         ] {
-            assert_eq!(client(&peer(address)).machine, machine);
+            assert_eq!(client(Some(&peer(address))).machine, machine);
         }
-        assert_eq!(client(&Extensions::new()).machine, Machine::Other);
+        assert_eq!(client(None).machine, Machine::Other);
     }
 
     #[test]

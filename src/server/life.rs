@@ -17,6 +17,14 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    /// The part of it that one connection has, whose calls may have to end sooner.
+    pub(crate) fn of_connection(&self) -> Self {
+        Self {
+            closing: self.closing.child_token(),
+            ..self.clone()
+        }
+    }
+
     /// The answer, unless the server closes before it is there.
     pub(crate) async fn or_closing<T>(
         &self,

@@ -188,33 +188,48 @@ pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
         .any(|encoding| encoding.trim() == "gzip")
 }
 
-/// Whole messages on their way out, each checked against the limit and packed where it pays.
-pub(crate) fn send(mut messages: Bytes, gzip: bool) -> Result<Bytes, Refusal> {
+/// Whole messages on their way out, each checked against the limit, and packed where it pays if the
+/// caller reads that.
+pub(crate) fn send(messages: Bytes, gzip: bool) -> Result<Bytes, Refusal> {
     if messages.len() < WORTH_PACKING {
         return Ok(messages);
     }
+    if let Some(length) = split(&messages)
+        .map(|message| message.len() - PREFIX)
+        .find(|length| *length > LARGEST_RESPONSE)
+    {
+        let message =
+            format!("the response of {length} bytes is over the limit of {LARGEST_RESPONSE}");
+        return Err(Refusal::midway(
+            Code::ResourceExhausted,
+            "RESPONSE_TOO_LARGE",
+            message,
+        ));
+    }
+    if !gzip {
+        return Ok(messages);
+    }
     let mut sent = BytesMut::new();
-    while let Some(length) = announced(&messages) {
-        if length > LARGEST_RESPONSE {
-            let message =
-                format!("the response of {length} bytes is over the limit of {LARGEST_RESPONSE}");
-            return Err(Refusal::midway(
-                Code::ResourceExhausted,
-                "RESPONSE_TOO_LARGE",
-                message,
-            ));
-        }
-        let message = messages.split_to(messages.len().min(PREFIX + length));
-        match pack(&message[PREFIX..]) {
-            Some(packed) if gzip => {
-                sent.put_u8(1);
-                sent.put_u32(packed.len() as u32);
-                sent.extend_from_slice(&packed);
-            }
-            _ => sent.extend_from_slice(&message),
+    for message in split(&messages) {
+        if let Some(packed) = pack(&message[PREFIX..]) {
+            sent.put_u8(1);
+            sent.put_u32(packed.len() as u32);
+            sent.extend_from_slice(&packed);
+        } else {
+            sent.extend_from_slice(message);
         }
     }
     Ok(sent.freeze())
+}
+
+/// Each message with its prefix.
+fn split(mut messages: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = announced(messages)?;
+        let (message, rest) = messages.split_at(messages.len().min(PREFIX + length));
+        messages = rest;
+        Some(message)
+    })
 }
 
 /// The message in gzip, if that is worth it.

@@ -1,43 +1,57 @@
-//! The edge: takes gRPC calls in and gives them to services.
+//! The edge: takes calls in and gives them to who answers them.
 //!
 //! ```text
 //!  port ──► workers    a thread a CPU, each with its own listener, connections and services
-//!             └► listener ──► connection (HTTP/2) ──► stack (deadline, panics, identity, one whole message)
-//!                                                       └► services: the facade, health, reflection
+//!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
+//!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
+//!                                         │    └► services: the facade, health, reflection
+//!                                         └► AWS-JSON: identity, the control plane
 //! ```
 //!
 //! The accept loop is ours, on hyper, because the stock server times calls from the inside and
 //! cannot be drained within a bound. What it guarantees: every call is answered with a status, its
 //! errors carry details, and no client can hold the process up, neither at work nor at its end.
 
+mod aws_json;
+mod bind;
 mod connection;
 mod deadline;
 mod drain;
+mod greeting;
+mod grpc;
 pub mod health;
 mod identity;
 mod life;
+mod listen;
 mod listener;
 mod messages;
 mod method;
+mod outgoing;
 mod panics;
 pub mod peer;
 pub mod reflection;
 pub mod refusal;
 mod response;
 mod services;
+mod socket_file;
 mod stack;
+mod streams;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod workers;
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-};
+use std::{io, sync::Arc};
 
+use aws_json::AwsJson;
+pub use bind::Bound;
+use grpc::Grpc;
 pub use health::Health;
+pub use listen::Listen;
 pub use peer::Peer;
 pub use services::Services;
+use stack::Stack;
+pub use tls::Tls;
 use workers::Workers;
 
 use crate::{
@@ -45,37 +59,19 @@ use crate::{
         proton_service_server::{ProtonService, ProtonServiceServer},
         proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
     },
+    control_plane::ControlPlane,
     identity::Identities,
 };
 
-/// A bound address: clients may connect already, and wait.
-pub struct Bound {
-    listeners: Vec<TcpListener>,
-    address: SocketAddr,
-}
-
-impl Bound {
-    /// Binds the address for this many workers. Port 0 takes any that is free.
-    pub fn to(address: SocketAddr, workers: usize) -> io::Result<Self> {
-        let listeners = workers::bind(address, workers)?;
-        let address = listeners[0].local_addr()?;
-        Ok(Self { listeners, address })
-    }
-
-    /// The address with its real port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
 /// A server that takes calls until it is drained or dropped.
 pub struct Server {
-    workers: Workers,
+    fronts: Vec<Workers>,
     health: Health,
+    identities: Identities,
 }
 
 impl Server {
-    /// Starts to serve. Each worker makes services of its own, on its own thread and runtime.
+    /// Starts to serve gRPC. Each worker makes services of its own, on its own thread and runtime.
     pub fn start(
         bound: Bound,
         health: Health,
@@ -83,10 +79,29 @@ impl Server {
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let told = health.services();
-        let workers = Workers::start(bound.listeners, identities, move || {
-            services().and(told.clone())
-        })?;
-        Ok(Self { workers, health })
+        let asked = identities.clone();
+        let front = move || {
+            let services = services().and(told.clone());
+            Grpc(Arc::new(Stack::new(services, asked.clone())))
+        };
+        let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
+        Ok(Self {
+            fronts: vec![workers],
+            health,
+            identities,
+        })
+    }
+
+    /// Serves AWS-JSON as well.
+    pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
+        let identities = self.identities.clone();
+        let front = move || AwsJson {
+            plane: plane.clone(),
+            identities: identities.clone(),
+        };
+        let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
+        self.fronts.push(workers);
+        Ok(self)
     }
 }
 

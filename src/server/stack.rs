@@ -1,8 +1,7 @@
 //! What a call passes on its way to a service, and its response on the way back.
 
-use std::sync::Arc;
-
-use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, body::Body};
@@ -22,36 +21,37 @@ use crate::{facade::deadline::Deadline, identity::Identities};
 pub(crate) struct Stack {
     services: Services,
     identities: Identities,
-    life: Life,
     room: Room,
 }
 
 impl Stack {
-    pub(crate) fn new(services: Services, identities: Identities, life: Life) -> Self {
+    pub(crate) fn new(services: Services, identities: Identities) -> Self {
         Self {
             services,
             identities,
-            life,
             room: Room::default(),
         }
     }
 
+    /// Answers a call on a connection with this life.
     pub(crate) async fn answer(
-        self: Arc<Self>,
+        &self,
         request: Request<Incoming>,
+        arrived: Instant,
+        life: &Life,
     ) -> Response<ResponseBody> {
-        let arrived = Instant::now();
         let subject = Subject::of(&request);
         let method = Method::of(subject.path());
         let in_flight = method
             .filter(|method| method.is_work())
-            .map(|_| self.life.calls.token());
+            .map(|_| life.calls.token());
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
         if !is_grpc(request.headers()) {
             return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
         }
         let answer = if let Some(method) = method {
+            let arrived = Arrived { at: arrived, life };
             self.call(method, request.map(Body::new), arrived, &subject, &mut end)
                 .await
         } else {
@@ -75,20 +75,20 @@ impl Stack {
         &self,
         method: Method<'_>,
         request: Request<Body>,
-        arrived: Instant,
+        Arrived { at, life }: Arrived<'_>,
         subject: &Subject,
         end: &mut Option<End>,
     ) -> Result<Response<Body>, Refusal> {
         let shape = method.shape();
         // First, because everything below spends the caller's time.
-        let deadline = deadline::read(request.headers(), shape, arrived)?;
+        let deadline = deadline::read(request.headers(), shape, at)?;
         if shape != Shape::Unary {
-            *end = Some(self.end_of_stream(deadline));
+            *end = Some(end_of_stream(deadline, life));
         }
         deadline::keep(
             deadline,
             // A server that closes answers whatever still runs, and the deadline is the sooner of the two.
-            self.life.or_closing(
+            life.or_closing(
                 // Around all code that depends on what was sent.
                 panics::caught(async {
                     // Before the message: nobody's takes room. It may wait for an issuer's keys.
@@ -123,23 +123,29 @@ impl Stack {
         )
         .await
     }
+}
 
-    /// What may end a stream that has begun.
-    fn end_of_stream(&self, deadline: Option<Deadline>) -> End {
-        let closing = self.life.closing.clone();
-        Box::pin(async move {
-            let deadline = async {
-                match deadline {
-                    Some(Deadline(at)) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = deadline => Refusal::deadline_exceeded(Outcome::Unknown),
-                () = closing.cancelled() => life::stream_ended(),
+/// When a call came, and on what.
+struct Arrived<'a> {
+    at: Instant,
+    life: &'a Life,
+}
+
+/// What may end a stream that has begun.
+fn end_of_stream(deadline: Option<Deadline>, life: &Life) -> End {
+    let closing = life.closing.clone();
+    Box::pin(async move {
+        let deadline = async {
+            match deadline {
+                Some(Deadline(at)) => sleep_until(at).await,
+                None => std::future::pending().await,
             }
-        })
-    }
+        };
+        tokio::select! {
+            () = deadline => Refusal::deadline_exceeded(Outcome::Unknown),
+            () = closing.cancelled() => life::stream_ended(),
+        }
+    })
 }
 
 fn is_grpc(headers: &HeaderMap) -> bool {
@@ -150,8 +156,10 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// As the protocol has it for those who speak another.
 fn not_grpc() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(Body::new(Full::from("gRPC is spoken here\n")));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let text = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(CONTENT_TYPE, text);
     response
 }
 

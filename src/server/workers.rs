@@ -6,104 +6,109 @@
 //! one connection is served by one CPU, whatever the others do.
 
 use std::{
+    convert::Infallible,
     io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    thread::{self, JoinHandle},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio_util::sync::CancellationToken;
 
-use super::{Services, life::Life, listener, stack::Stack};
-use crate::identity::Identities;
+use super::{
+    Bound,
+    life::Life,
+    listener::{Door, Front, Listener},
+    socket_file::SocketFile,
+};
 
-/// What the system queues while we are busy elsewhere.
-const BACKLOG: i32 = 1024;
-/// Beyond this, connections of one process wait for each other elsewhere.
-const MOST_CONNECTIONS: usize = 10_000;
+/// Whatever still runs when the end has been told gets no longer than this.
+const LAST_TURN: Duration = Duration::from_secs(1);
 
-/// Binds the address once for each worker. Port 0 is the same port for all.
-pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
-    // Sockets that share a port share it with any process of the same user. Another server that is
-    // there already must be an error, as it is everywhere else.
-    if address.port() != 0 {
-        drop(socket(address, false)?);
-    }
-    let first = socket(address, true)?;
-    let address = first.local_addr()?;
-    let others = (1..workers).map(|_| socket(address, true));
-    std::iter::once(Ok(first)).chain(others).collect()
+/// How many connections one front takes.
+pub(crate) struct Share {
+    /// Quarters of the process's files. The last one is for everything that is not a connection.
+    quarters: usize,
+    /// Beyond this, connections of one process wait for each other elsewhere.
+    most: usize,
 }
 
-fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+pub(crate) const GRPC: Share = Share {
+    quarters: 2,
+    most: 10_000,
+};
+pub(crate) const AWS_JSON: Share = Share {
+    quarters: 1,
+    most: 1_000,
+};
+
+impl Share {
+    fn connections(&self) -> usize {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files
+            .and_then(|files| usize::try_from(files).ok())
+            .unwrap_or(usize::MAX);
+        (files / 4 * self.quarters).clamp(1, self.most)
+    }
 }
 
 /// The running threads.
 pub(crate) struct Workers {
     pub(crate) lives: Vec<Life>,
-    threads: Vec<JoinHandle<()>>,
     finished: CancellationToken,
+    /// Disconnected when the last thread has ended.
+    threads: mpsc::Receiver<Infallible>,
+    _file: Option<SocketFile>,
 }
 
 impl Workers {
-    /// Starts a worker for each listener, each with services that it makes for itself.
-    pub(crate) fn start(
-        listeners: Vec<TcpListener>,
-        identities: Identities,
-        services: impl Fn() -> Services + Send + Sync + 'static,
+    /// Starts a worker for each socket, each with a front that it makes for itself.
+    pub(crate) fn start<F: Front>(
+        name: &str,
+        bound: Bound,
+        share: &Share,
+        front: impl Fn() -> F + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let services = Arc::new(services);
-        let finished = CancellationToken::new();
-        let most = most_connections() / listeners.len();
-        let (mut lives, mut threads) = (Vec::new(), Vec::new());
-        for (number, listener) in listeners.into_iter().enumerate() {
+        let front = Arc::new(front);
+        let (running, threads) = mpsc::channel();
+        let mut workers = Self {
+            lives: Vec::new(),
+            finished: CancellationToken::new(),
+            threads,
+            _file: bound.file,
+        };
+        let most = (share.connections() / bound.sockets.len()).max(1);
+        for (number, socket) in bound.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             let listener = {
                 let _inside = runtime.enter();
-                tokio::net::TcpListener::from_std(listener)?
+                Listener::new(socket)?
             };
             let life = Life::default();
-            lives.push(life.clone());
-            let (services, finished) = (Arc::clone(&services), finished.clone());
-            let identities = identities.clone();
-            threads.push(
-                thread::Builder::new()
-                    .name(format!("worker-{number}"))
-                    .spawn(move || {
-                        runtime.block_on(async {
-                            listener::run(
-                                listener,
-                                Arc::new(Stack::new(services(), identities, life.clone())),
-                                life,
-                                most,
-                            )
-                            .await;
-                            finished.cancelled().await;
-                        });
-                        // Blocking work that hangs would hang the end, too.
-                        runtime.shutdown_background();
-                    })?,
-            );
+            workers.lives.push(life.clone());
+            let (front, tls) = (Arc::clone(&front), bound.tls.clone());
+            let (finished, running) = (workers.finished.clone(), running.clone());
+            let work = move || {
+                runtime.block_on(async {
+                    let door = Door {
+                        listener,
+                        tls,
+                        front: front(),
+                    };
+                    door.open(life, most).await;
+                    finished.cancelled().await;
+                });
+                // Blocking work that hangs would hang the end, too.
+                runtime.shutdown_background();
+                drop(running);
+            };
+            thread::Builder::new()
+                .name(format!("{name}-{number}"))
+                .spawn(work)?;
         }
-        Ok(Self {
-            lives,
-            threads,
-            finished,
-        })
+        Ok(workers)
     }
 }
 
@@ -114,18 +119,7 @@ impl Drop for Workers {
             life.draining.cancel();
         }
         self.finished.cancel();
-        for thread in self.threads.drain(..) {
-            // A worker's panic has been reported on its own thread.
-            let _ = thread.join();
-        }
+        // A thread that never gives way ends with the process.
+        let _ = self.threads.recv_timeout(LAST_TURN);
     }
-}
-
-/// Leaves a quarter of the process's files to everything that is not a connection.
-fn most_connections() -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let files = files
-        .and_then(|files| usize::try_from(files).ok())
-        .unwrap_or(usize::MAX);
-    (files / 4 * 3).clamp(1, MOST_CONNECTIONS)
 }

@@ -93,6 +93,11 @@ class Facts:
         for fact in gone:
             del self._possible[fact]
 
+    def forget_notifications_of_deleted(self, environments: Container[str]) -> None:
+        gone = [fact for fact in self._possible if fact[0] == "notified" and fact[1] not in environments]
+        for fact in gone:
+            del self._possible[fact]
+
     def read(self, seen: dict[Fact, Any]) -> None:
         """Compares everything known with everything seen, which is what is known from here on."""
         for fact in self._possible.keys() | seen.keys():

@@ -40,6 +40,13 @@ class Ids:
         return _replaced(request, lambda id: real.get(id, id))
 
 
+class Verbatim(Ids):
+    """Ids as they are, for servers that share them."""
+
+    def _stand_in(self, id: str) -> str:
+        return id
+
+
 def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _replaced(inner, replace) for key, inner in value.items()}

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import boto3
@@ -17,7 +18,7 @@ from botocore.config import Config
 from ids import Ids
 
 BINARY = Path(os.environ.get("PROTON_GRPC_BIN", Path(__file__).parents[2] / "target" / "debug" / "proton-grpc"))
-READY = re.compile(r"^(grpc|aws-json) listening on (127\.0\.0\.1:\d+)\s*$")
+READY = re.compile(r"^(grpc|aws-json) listening on (127\.0\.0\.1:\d+|unix:.+?)\s*$")
 START_SECONDS = 30
 
 ENVIRONMENT_BUNDLE = {
@@ -94,17 +95,30 @@ def packed(bundle: dict[str, str]) -> bytes:
     return archive.getvalue()
 
 
+def put_bundle(bundles: Path, bucket: str, key: str, bundle: dict[str, str]) -> None:
+    """Puts a bundle where the directory store looks for bucket and key."""
+    file = bundles / bucket / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(packed(bundle))
+
+
 class Server:
     """A server on free loopback ports with a data directory of its own, killed at the end of the `with` block. Another one
     on the same directory goes on from there."""
 
-    def __init__(self, directory: Path, bundles: str | None = None, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        bundles: str | None = None,
+        environment: dict[str, str] | None = None,
+        flags: Sequence[str] = (),
+    ):
         self.directory = directory
         self.ids = Ids()
         self.bundles = directory / "bundles"
         self.bundles.mkdir(parents=True, exist_ok=True)
         arguments = ["--listen", "127.0.0.1:0", "--aws-json", "127.0.0.1:0", "--data-dir", str(directory / "data")]
-        arguments += ["--bundles", bundles or f"dir:{self.bundles}"]
+        arguments += ["--bundles", bundles or f"dir:{self.bundles}", *flags]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PROTON_GRPC_"))}
         self.log = directory / "log"
         with self.log.open("ab") as log:
@@ -143,18 +157,20 @@ class Server:
         return self
 
     def __exit__(self, *_) -> None:
-        self.channel.close()
+        self.close()
         self.kill()
+
+    def close(self) -> None:
+        """Lets go of the connections to the server, if it ever was ready."""
+        if hasattr(self, "channel"):
+            self.channel.close()
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
 
     def put_bundle(self, bucket: str, key: str, bundle: dict[str, str]) -> None:
-        """Puts a bundle where the directory store looks for bucket and key."""
-        file = self.bundles / bucket / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(packed(bundle))
+        put_bundle(self.bundles, bucket, key, bundle)
 
     def boto3(self):
         """A Proton client that leaves every check to the server and asks once."""

@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from certificates import Authority
 from contract import PROTO
-from grpcurl import STATUS_EXIT, grpcurl
+from grpcurl import STATUS_EXIT, TOOLS, VERSIONS, grpcurl
 
 ISSUER = "https://issuer.example"
 SECRET = "canary-secret-of-alice"
@@ -144,6 +145,59 @@ def called_with(server, token):
     header = [] if token is None else ["-H", f"authorization: Bearer {token}"]
     contract = ["-import-path", PROTO, "-proto", "proton/v1/proton_service.proto"]
     return grpcurl("current", *header, *contract, server.grpc, "proton.v1.ProtonService/GetAccountSettings")
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def certified(start, tmp_path, authority):
+    """A server that takes certificates for identities."""
+    callers = tmp_path / "callers.toml"
+    callers.write_text('[[caller]]\nspiffe = "spiffe://prod.example/shop/*"\naccount = "222222222222"\n')
+    certificate, key = authority.issue("server")
+    return start(
+        flags=[
+            f"--callers={callers}",
+            "--trust-domain=prod.example",
+            f"--tls-cert={certificate}",
+            f"--tls-key={key}",
+            f"--tls-client-ca={authority.ca}",
+        ]
+    )
+
+
+WEB = "spiffe://prod.example/shop/web"
+CERTIFIED = [
+    ([WEB], 0, None),
+    (["spiffe://prod.example/bank"], PERMISSION_DENIED, "AccessDeniedException"),
+    (["spiffe://test.example/shop/web"], UNAUTHENTICATED, "UnrecognizedClientException"),
+    ([], UNAUTHENTICATED, "IncompleteSignature"),
+    ([WEB, "spiffe://prod.example/shop/api"], UNAUTHENTICATED, "IncompleteSignature"),
+]
+
+
+@pytest.mark.parametrize(("uris", "ends", "name"), CERTIFIED)
+def test_a_certificate_with_one_id_of_the_trust_domain_is_an_identity(certified, authority, uris, ends, name):
+    certificate, key = map(str, authority.issue("client", *uris))
+    grpc, aws_json = (address.replace("127.0.0.1", "localhost") for address in (certified.grpc, certified.aws_json))
+
+    tls = ["-cacert", str(authority.ca), "-cert", certificate, "-key", key]
+    contract = ["-import-path", PROTO, "-proto", "proton/v1/proton_service.proto"]
+    command = [TOOLS / "bin" / VERSIONS["current"], *tls, *contract, grpc, "proton.v1.ProtonService/GetAccountSettings"]
+    called = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert called.returncode == ends, called.stderr
+
+    shown = Config(client_cert=(certificate, key), signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+    address = aws_json.replace("http:", "https:")
+    asks = boto3.client("proton", endpoint_url=address, region_name="us-east-1", verify=str(authority.ca), config=shown)
+    if name is None:
+        created = asks.create_environment_template(name="web")["environmentTemplate"]
+        assert created["arn"] == "arn:aws:proton:us-east-1:222222222222:environment-template/web"
+    else:
+        assert refused(asks) == (name, 400)
 
 
 def test_a_changed_file_of_callers_is_taken_up(guarded, tmp_path):

@@ -12,6 +12,8 @@ from model import OPERATIONS, PAGINATORS
 from server import Server
 
 CALL_SECONDS = 20
+# A list may be long, and the machine busy.
+LIST_SECONDS = 120
 
 
 class Outcome(NamedTuple):
@@ -81,7 +83,7 @@ class Grpc:
     def entries(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The whole of a list, over all messages of its stream."""
         asked = contract.request(operation, request, contract.STREAMING_SERVICE)
-        for page in getattr(self.streams, operation)(asked, timeout=CALL_SECONDS):
+        for page in getattr(self.streams, operation)(asked, timeout=LIST_SECONDS):
             yield from contract.to_aws(page, OPERATIONS[operation]["output"])[PAGINATORS[operation]["result_key"]]
 
 

@@ -4,12 +4,13 @@ import re
 import time
 from typing import Any
 
-from facts import ABSENT, Facts
+from facts import ABSENT, Fact, Facts
 from wires import AwsJson, Grpc
 from world import KINDS, must
 from writers import BROKEN, SOUND, arn
 
-REGISTRATION_SECONDS = 30
+# Longer than the lease of a process that died.
+REGISTRATION_SECONDS = 90
 
 Version = dict[str, Any]
 
@@ -54,9 +55,9 @@ def tags(wire: AwsJson | Grpc, kind: str, name: str) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in listed if not tag["key"].startswith("aws:")}
 
 
-def compare(facts: Facts, seen: Seen) -> None:
-    """Counts what holds, and notes what does not."""
-    values = {("template", *of): template["description"] for of, template in seen.templates.items()}
+def compare(facts: Facts, seen: Seen, deployed: dict[Fact, Any], counts: dict[str, int]) -> None:
+    """Counts what holds, and notes what does not, of templates and of what else was seen."""
+    values = deployed | {("template", *of): template["description"] for of, template in seen.templates.items()}
     values |= {("role", member): role for member, role in seen.settings.items()}
     for of, tagged in seen.tags.items():
         values |= {("tag", *of, key): value for key, value in tagged.items()}
@@ -65,10 +66,12 @@ def compare(facts: Facts, seen: Seen) -> None:
             values[("version", *of, number(version))] = recognize(facts, of, version)
         check_recommended(facts, of, seen.templates[of], found)
     facts.forget_tags_of_deleted(seen.templates.keys())
+    facts.forget_notifications_of_deleted({fact[1] for fact in deployed if fact[0] == "environment"})
     facts.read(values)
-    for kind, (member, _) in KINDS.items():
-        total, listed = seen.counts[f"{member}s"]["total"], sum(of == kind for of, _ in seen.templates)
-        facts.check("wrong", total == listed, f"the summary counts {total} templates of kind {kind}, {listed} are listed")
+    counts = counts | {f"{member}s": sum(of == kind for of, _ in seen.templates) for kind, (member, _) in KINDS.items()}
+    for member, listed in counts.items():
+        total = seen.counts[member]["total"]
+        facts.check("wrong", total == listed, f"the summary counts {total} {member}, {listed} are listed")
 
 
 def number(version: Version) -> str:

@@ -3,13 +3,16 @@ of the shared ones, where their writes meet."""
 
 import itertools
 import random
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import grpc
 
+from cluster import Client
 from facts import ABSENT, Creation, Fact, Facts
-from server import ENVIRONMENT_BUNDLE, SERVICE_BUNDLE, Server, packed
-from wires import AwsJson, Grpc, NoAnswer
+from server import ENVIRONMENT_BUNDLE, SERVICE_BUNDLE, put_bundle
+from wires import NoAnswer
 from world import ARN, KINDS
 
 SHARED = "shared"
@@ -54,32 +57,32 @@ CONFLICT_OR_INVALID = frozenset({"ConflictException", "ValidationException"})
 QUOTA_EXCEEDED = frozenset({"ServiceQuotaExceededException"})
 
 
-def put_bundles(server: Server) -> None:
+def put_bundles(bundles: Path) -> None:
     """Puts a bundle of every sort where the directory store looks for it, but for the missing one."""
     padding = "# " + random.Random(0).randbytes(LARGE // 2).hex() + "\n"
     for kind, bundle in SOUND.items():
         large = {name: text + padding if name.endswith("cloudformation.yaml") else text for name, text in bundle.items()}
-        server.put_bundle(BUCKET, f"{kind}/small", bundle)
-        server.put_bundle(BUCKET, f"{kind}/large", large)
+        put_bundle(bundles, BUCKET, f"{kind}/small", bundle)
+        put_bundle(bundles, BUCKET, f"{kind}/large", large)
         for missing in ("manifest", "schema"):
             rest = {name: text for name, text in bundle.items() if not name.endswith(f"{missing}.yaml")}
-            server.put_bundle(BUCKET, f"{kind}/without a {missing}", rest)
-        (server.bundles / BUCKET / kind / "garbage").write_bytes(b"neither gzip nor tar")
+            put_bundle(bundles, BUCKET, f"{kind}/without a {missing}", rest)
+        (bundles / BUCKET / kind / "garbage").write_bytes(b"neither gzip nor tar")
 
 
 class Writer:
     """A client at one of the doors."""
 
-    def __init__(self, client: str, wire: AwsJson | Grpc, facts: Facts, rng: random.Random):
+    def __init__(self, client: str, wire: Client, facts: Facts, rng: random.Random):
         self.client, self.wire, self.facts, self.rng = client, wire, facts, rng
         self.templates = [fact for fact in facts.known("template") if fact[2].startswith(f"{client}-")]
         self.versions = [made for made in facts.creations.values() if made.client == client]
 
-    def run(self, weights: dict[str, int]) -> None:
-        """Writes until the server is gone, or has broken its word."""
+    def run(self, weights: dict[str, int], enough: Event) -> None:
+        """Writes until told that it is enough, or nobody answers, or the server has broken its word."""
         actions = [getattr(self, action) for action in weights]
         try:
-            while not self.facts.violations:
+            while not self.facts.violations and not enough.is_set():
                 (action,) = self.rng.choices(actions, list(weights.values()))
                 action()
         except NoAnswer:
@@ -93,6 +96,8 @@ class Writer:
         if outcome.status is grpc.StatusCode.OK:
             self.facts.acknowledged(fact, value)
             return True
+        if self.wire.tries > 1:
+            raise NoAnswer(f"{operation} {request}: {outcome}, perhaps because an earlier try was heard")
         self.facts.refused(fact, before)
         if outcome.aws_code not in refusals:
             self.facts.violate("wrong", f"{operation} {request}: {outcome}")
@@ -216,7 +221,9 @@ class Writer:
 
     def set_role(self) -> None:
         if member := ROLES.get(self.client):
-            role = self.rng.choice(["", f"arn:aws:iam::000000000000:role/r{self.facts.serial()}"])
+            role = f"arn:aws:iam::000000000000:role/r{self.facts.serial()}"
+            # Without the other one no pipeline could be deployed.
+            role = self.rng.choice(["", role]) if member == "pipelineCodebuildRoleArn" else role
             self.write(("role", member), role or ABSENT, "UpdateAccountSettings", {member: role})
 
 

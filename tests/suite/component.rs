@@ -272,6 +272,10 @@ async fn a_component_has_a_spec_of_its_own_when_it_is_given_one() {
     let wrong = SPEC.replace("spec: {}", "spec: { size: 3 }");
     let update = stack.redefining("queue").service_spec(wrong);
     assert_eq!(code(update.send().await), "ValidationException");
+    let keeping = SPEC.replace("spec: {}", "spec: { size: \"${Proton::CURRENT_VAL}\" }");
+    let update = stack.redefining("queue").service_spec(keeping);
+    let (_, message) = refused(update.send().await);
+    assert!(message.contains("no current value to keep"), "{message}");
     let detached = stack.detached("other").service_spec(SPEC);
     assert_eq!(code(detached.send().await), "ValidationException");
 }

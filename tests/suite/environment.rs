@@ -392,6 +392,14 @@ async fn the_spec_is_checked_before_anything_is_deployed() {
 #[tokio::test]
 async fn a_placeholder_keeps_the_current_value() {
     let stack = Stack::new().with_network().await;
+    let nothing_yet = "proton: EnvironmentSpec\nspec:\n  size: ${Proton::CURRENT_VAL}\n";
+    let (code, message) = refused(stack.creating("prod").spec(nothing_yet).send().await);
+    assert_eq!(code, "ValidationException");
+    assert_eq!(
+        message,
+        "environment: spec.size has no current value to keep"
+    );
+
     stack.creating("prod").spec(LARGE).send().await.unwrap();
     stack.settled("prod").await;
     let spec = "proton: EnvironmentSpec\nspec:\n  size: ${Proton::CURRENT_VAL}\n  count: 2\n";

@@ -586,6 +586,30 @@ async fn a_removal_that_fails_is_hidden_counts_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_hidden_instance_is_not_found_from_any_side() {
+    let stack = new().await;
+    stack.created_service("shop", &both()).await;
+    stack.engine.fail("-service/shop/service-instance/dev");
+    stack.edited_service("shop", &spec(&[PROD])).await;
+    let client = &stack.client;
+    let hidden = arn("service/shop/service-instance/dev");
+    let tags = client.list_tags_for_resource().resource_arn(&hidden);
+    let untag = client.untag_resource().resource_arn(&hidden);
+    let deployments = client.list_deployments().service_name("shop");
+    let blockers = client.get_service_sync_blocker_summary();
+    let blockers = blockers.service_name("shop");
+    let outputs = client.list_service_instance_outputs().service_name("shop");
+    let answers = [
+        code(tags.send().await),
+        code(untag.tag_keys("team").send().await),
+        code(deployments.service_instance_name("dev").send().await),
+        code(blockers.service_instance_name("dev").send().await),
+        code(outputs.service_instance_name("dev").send().await),
+    ];
+    assert_eq!(answers, ["ResourceNotFoundException"; 5]);
+}
+
+#[tokio::test]
 async fn an_edit_whose_pipeline_fails_is_not_undone() {
     let stack = new().await;
     stack.created_service("shop", &both()).await;

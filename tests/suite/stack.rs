@@ -16,7 +16,7 @@ use aws_sdk_proton::client::Waiters as _;
 use aws_sdk_proton::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_proton::config::retry::RetryConfig;
 use aws_sdk_proton::config::{
-    AsyncSleep, BehaviorVersion, Credentials, Region, RuntimeComponents, Sleep,
+    AsyncSleep, BehaviorVersion, Credentials, Intercept, Region, RuntimeComponents, Sleep,
     StalledStreamProtectionConfig,
 };
 use aws_sdk_proton::error::{ProvideErrorMetadata, SdkError};
@@ -139,6 +139,16 @@ impl Stack {
         }
     }
 
+    /// As `scripted`, with this store.
+    pub(crate) fn scripted_on(store: Store, limits: Limits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Arc::new(Scripted::default());
+        let bundles = Source::Directory(directory.path().join("bundles"));
+        let engines = engine.engines();
+        let stack = Self::storing(store, engines, directory, bundles, START_MS, limits);
+        Self { engine, ..stack }.working()
+    }
+
     pub(crate) fn with_bundles_from(bundles: Source) -> Self {
         Self::open(
             tempfile::tempdir().unwrap(),
@@ -159,9 +169,21 @@ impl Stack {
         now_ms: i64,
         limits: Limits,
     ) -> Self {
+        let store = store_in(&directory);
+        Self::storing(store, engines, directory, bundles, now_ms, limits)
+    }
+
+    fn storing(
+        store: Store,
+        engines: Engines,
+        directory: TempDir,
+        bundles: Source,
+        now_ms: i64,
+        limits: Limits,
+    ) -> Self {
         std::fs::create_dir_all(directory.path().join("bundles").join(BUCKET)).unwrap();
         let clock = Arc::new(Manual::starting_at(now_ms));
-        let plane = plane(&directory, bundles, clock.clone(), engines.clone(), limits);
+        let plane = plane(store, bundles, clock.clone(), engines.clone(), limits);
         Self {
             engines,
             client: client(&plane),
@@ -178,7 +200,8 @@ impl Stack {
         let directory = tempfile::tempdir().unwrap();
         let bundles = Source::Directory(directory.path().join("bundles"));
         let engines = on_paper(Duration::ZERO);
-        stack.plane = plane(&directory, bundles, ambient, engines, Limits::default());
+        let store = store_in(&directory);
+        stack.plane = plane(store, bundles, ambient, engines, Limits::default());
         stack.client = client(&stack.plane);
         stack.directory = directory;
         stack
@@ -211,6 +234,14 @@ impl Stack {
         let credentials = Credentials::new(OTHER_KEY, "secret", None, None, "test");
         let config = config(&self.plane).credentials_provider(credentials);
         Client::from_conf(config.build())
+    }
+
+    /// A client of each account, the other's last, that somebody looks over the shoulder of.
+    pub(crate) fn watched(&self, watcher: impl Intercept + Clone + 'static) -> [Client; 2] {
+        let credentials = Credentials::new(OTHER_KEY, "secret", None, None, "test");
+        let own = config(&self.plane).allow_no_auth();
+        let other = config(&self.plane).credentials_provider(credentials);
+        [own, other].map(|config| Client::from_conf(config.interceptor(watcher.clone()).build()))
     }
 
     /// Puts a bundle where versions can be registered from.
@@ -369,14 +400,17 @@ fn on_paper(pace: Duration) -> Engines {
     }
 }
 
+fn store_in(directory: &TempDir) -> Store {
+    Store::open(&directory.path().join("data")).unwrap()
+}
+
 fn plane(
-    directory: &TempDir,
+    store: Store,
     bundles: Source,
     ambient: Arc<dyn Ambient>,
     engines: Engines,
     limits: Limits,
 ) -> ControlPlane {
-    let store = Store::open(&directory.path().join("data")).unwrap();
     ControlPlane::new(Parts {
         store,
         bundles,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use proton_grpc::api::pb::{self, proton_streaming_service_server::ProtonStreamingService as _};
-use proton_grpc::control_plane::store::{self, Member, Store};
+use proton_grpc::control_plane::store::{self, Store};
 use proton_grpc::control_plane::{ControlPlane, Limits, wire};
 use proton_grpc::facade::{
     Ambient, Facade, Settings, Upstream,
@@ -22,19 +22,9 @@ use proton_grpc::facade::{
 use tempfile::TempDir;
 use tonic::Request;
 
+use super::postgres;
 use super::service_world::{both, lone_spec};
 use super::stack::{REGION, Stack, arn};
-
-#[path = "../../src/control_plane/store/tests/cluster.rs"]
-#[allow(dead_code, reason = "the store's own tests do more with the server")]
-mod cluster;
-
-/// A name that no other part of the database has.
-fn unique_name() -> String {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    let n = LAST.fetch_add(1, Ordering::Relaxed);
-    format!("suite_{}_{n}", std::process::id())
-}
 
 /// The control plane as the facade's upstream, which counts what it is asked.
 struct Behind {
@@ -141,16 +131,9 @@ async fn a_wait_reads_once_for_each_change() {
 
 #[tokio::test]
 async fn a_wait_is_woken_by_what_another_process_does() {
-    let database = cluster::shared().new_database().await.parse().unwrap();
-    let open = async || {
-        let member = Member {
-            name: unique_name(),
-            look_every: Duration::from_secs(3600),
-        };
-        Store::connect(&database, member).await.unwrap()
-    };
-    let worker = Stack::over(open().await, None).working();
-    let waiter = Stack::over(open().await, None);
+    let database = postgres::new_database().await;
+    let worker = Stack::over(postgres::join(&database).await, None).working();
+    let waiter = Stack::over(postgres::join(&database).await, None);
     let reads = a_wait_sees_a_deployment(worker, &waiter.plane).await;
     // One more when it begins to hear of others meanwhile.
     assert!(reads <= 4, "{reads}");

@@ -3,6 +3,7 @@
     reason = "AWS marks every operation of a service that it closed"
 )]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proton_grpc::control_plane::ambient::{Ambient, Sleep};
-use proton_grpc::control_plane::wire::{MAX_BODY, endpoint, handle};
+use proton_grpc::control_plane::wire::{MAX_BODY, handle};
+use proton_grpc::server::{Bound, Health, Listen, Server, Services};
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, nobody_asks, source};
 
@@ -225,20 +227,25 @@ async fn a_body_over_the_limit_is_refused() {
     );
 }
 
+/// A server with both fronts, and where its AWS-JSON is.
+fn served(stack: &Stack) -> (Server, SocketAddr) {
+    let bind = || Bound::to(&"127.0.0.1:0".parse().unwrap(), 0o600, 1).unwrap();
+    let bound = bind();
+    let Listen::Tcp(address) = *bound.listen() else {
+        panic!("a port was asked for")
+    };
+    let server = Server::start(bind(), Health::default(), nobody_asks(), Services::default);
+    let server = server
+        .unwrap()
+        .with_aws_json(bound, stack.plane.clone())
+        .unwrap();
+    (server, address)
+}
+
 #[tokio::test]
-async fn the_endpoint_serves_http_1_and_2_until_the_shutdown() {
+async fn http_1_and_2_are_served_until_the_drain() {
     let stack = Stack::idle();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(endpoint::serve(
-        listener,
-        stack.plane.clone(),
-        nobody_asks(),
-        async {
-            stopped.await.ok();
-        },
-    ));
+    let (server, address) = served(&stack);
     for only_http2 in [false, true] {
         let client = Client::builder(TokioExecutor::new())
             .http2_only(only_http2)
@@ -250,22 +257,14 @@ async fn the_endpoint_serves_http_1_and_2_until_the_shutdown() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"accountSettings":{}}"#);
     }
-    stop.send(()).unwrap();
-    serving.await.unwrap();
+    server.drain(Duration::ZERO).await;
     assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
-async fn the_endpoint_refuses_a_body_over_the_limit_while_it_arrives() {
+async fn a_body_over_the_limit_is_refused_while_it_arrives() {
     let stack = Stack::idle();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(endpoint::serve(
-        listener,
-        stack.plane.clone(),
-        nobody_asks(),
-        std::future::pending(),
-    ));
+    let (_server, address) = served(&stack);
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     tokio::spawn(connection);

@@ -11,8 +11,9 @@ use anyhow::{Result, bail};
 
 use super::{
     config::Settings,
-    serve::{Serving, Signals, say},
+    serve::{End, Serving, Signals, say},
 };
+use crate::server::Listen;
 
 /// The story, and where it takes place.
 pub struct Story {
@@ -48,23 +49,26 @@ impl Story {
     }
 
     /// Serves, tells the story, and goes on serving unless it is told once.
-    pub async fn run(&mut self, settings: Settings) -> Result<()> {
+    pub async fn run(&mut self, settings: Settings) -> Result<End> {
+        if settings.tls_cert.is_some() {
+            bail!("--tls-cert: the story is told without TLS");
+        }
         let mut signals = Signals::new()?;
         let serving = Serving::start(&settings).await?;
         let told = tokio::select! {
             told = story::tell(&serving, &settings) => told,
-            () = signals.next() => bail!("stopped before the end of the story"),
+            _ = signals.next() => bail!("stopped before the end of the story"),
         };
         if told.is_ok() && !self.once {
             next_steps(&serving, &settings);
             signals.next().await;
         }
-        serving.stop(settings.drain_wait, signals.next()).await;
+        let end = serving.stop(settings.drain_wait(), signals.next()).await;
         if self.once {
             // Only what this story made; a directory that was named is somebody's.
             let _ = fs::remove_dir_all(&self.data_dir);
         }
-        told
+        told.map(|()| end)
     }
 }
 
@@ -72,12 +76,13 @@ fn next_steps(serving: &Serving, settings: &Settings) {
     let (grpc, service) = (serving.grpc(), story::SERVICE);
     say(&format!(
         "\nServing from {}. Try, in another terminal:\n
-  proton-grpc call GetService '{{\"name\": \"{service}\"}}' --address http://{grpc}
+  proton-grpc call GetService '{{\"name\": \"{service}\"}}' --address {}
   grpcurl -plaintext {grpc} list
   grpcurl -plaintext -d '{{\"name\": \"{service}\"}}' {grpc} proton.v1.ProtonService/GetService",
-        settings.data_dir.display()
+        settings.data_dir.display(),
+        url(grpc)
     ));
-    if let Some(address) = serving.aws_json() {
+    if let Some(Listen::Tcp(address)) = serving.aws_json() {
         say(&format!(
             "  AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION={} \\
     aws proton list-service-instances --endpoint-url http://{address}",
@@ -85,4 +90,12 @@ fn next_steps(serving: &Serving, settings: &Settings) {
         ));
     }
     say("\nCtrl-C ends it.");
+}
+
+/// As `call` takes it.
+fn url(grpc: &Listen) -> String {
+    match grpc {
+        Listen::Tcp(address) => format!("http://{address}"),
+        Listen::Unix(_) => grpc.to_string(),
+    }
 }

@@ -47,7 +47,7 @@ const SERVICE_BUNDLE: &[(&str, &[u8])] = bundle![
 
 pub(super) async fn tell(serving: &Serving, settings: &Settings) -> Result<()> {
     let teller = Teller {
-        address: format!("http://{}", serving.grpc()),
+        address: super::url(serving.grpc()),
         settings,
     };
     templates(&teller).await?;

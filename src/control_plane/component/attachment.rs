@@ -155,6 +155,8 @@ impl Host {
         let version = self.version(caller);
         let bundle = template_version::bundle(plane, Type::Service, no_pipeline, &version).await?;
         let spec = ServiceSpec::parse(spec)?;
+        // An instance's own spec has none left, and a component's has nothing to keep.
+        spec.keep_current(None)?;
         Ok(spec.instance_inputs(&bundle.schema, &instance.name)?)
     }
 

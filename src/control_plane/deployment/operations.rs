@@ -64,7 +64,7 @@ pub(in crate::control_plane) async fn list_deployments(
     let page = Page::of::<operation::ListDeployments>(caller, &request, most, token)?;
     let narrows = narrows(&request)?;
     for narrow in &narrows {
-        if plane.store().get(&narrow.key(caller)).await?.is_none() {
+        if !narrow.is_known(plane, caller).await? {
             return Err(narrow.not_found());
         }
     }

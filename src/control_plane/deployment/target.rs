@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Error, pb};
 use crate::control_plane::provision::TargetKind;
 use crate::control_plane::store::{Key, Kind};
-use crate::control_plane::{Caller, service_instance};
+use crate::control_plane::{Caller, ControlPlane, service_instance};
 
 /// What is deployed, by its names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,13 +162,21 @@ impl Narrow<'_> {
         }
     }
 
-    pub(super) fn key(self, caller: &Caller) -> Key {
-        match self {
+    /// Whether users know of it.
+    pub(super) async fn is_known(
+        self,
+        plane: &ControlPlane,
+        caller: &Caller,
+    ) -> Result<bool, Error> {
+        let key = match self {
             Self::Environment(name) => caller.key(Kind::Environment, name),
             Self::Service(name) => caller.key(Kind::Service, name),
-            Self::Instance(service, name) => service_instance::key(caller, service, name),
             Self::Component(name) => caller.key(Kind::Component, name),
-        }
+            Self::Instance(service, name) => {
+                return service_instance::is_known(plane, caller, service, name).await;
+            }
+        };
+        Ok(plane.store().get(&key).await?.is_some())
     }
 
     pub(super) fn not_found(self) -> Error {

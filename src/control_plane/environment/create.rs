@@ -99,6 +99,7 @@ async fn make(
     let chosen =
         version_choice::for_create(plane, caller, of, &request.template_name, asked).await?;
     let given = EnvironmentSpec::parse(&request.spec)?;
+    given.keep_current(None)?;
     let inputs = spec::resolve(
         &chosen.bundle.schema,
         PartKind::Environment,

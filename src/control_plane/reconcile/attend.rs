@@ -17,6 +17,10 @@ const MOST_ATTEMPTS: i64 = 8;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How often a store is tried again that cannot be reached: for half a minute. One that never takes this outcome is not asked for
+/// ever: the claim runs out then, and counts as an attempt.
+const MOST_OUTAGES: i64 = 5;
+
 /// Why an attempt came to nothing, though the next may succeed. `Display` is for the user to read.
 pub(super) type Setback = Box<dyn std::error::Error + Send + Sync>;
 
@@ -50,13 +54,23 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
     stopping.wait_for(|stop| *stop).await.ok();
 }
 
-/// Works on the item and commits what comes of it; again when the records have changed meanwhile.
+/// Works on the item and commits what comes of it; again when the records have changed meanwhile, or the store was away: nobody
+/// else would look at the item before the lease has run out.
 async fn conclude(plane: &ControlPlane, claimed: &Claimed) -> Result<(), CommitError> {
+    let mut outages = 0;
     loop {
-        let change = attempt(plane, claimed).await?;
-        match plane.store().commit(change).await {
+        let ended = match attempt(plane, claimed).await {
+            Ok(change) => plane.store().commit(change).await.map(drop),
+            Err(failed) => Err(failed),
+        };
+        match ended {
             Err(CommitError::Changed(_) | CommitError::Exists(_)) => {}
-            ended => return ended.map(drop),
+            Err(CommitError::Unavailable(_)) if outages < MOST_OUTAGES => {
+                outages += 1;
+                let pause = after(plane, pause(outages));
+                plane.ambient().sleep_until(pause).await;
+            }
+            ended => return ended,
         }
     }
 }
@@ -137,12 +151,82 @@ async fn hand_back(plane: &ControlPlane, mut claimed: Claimed) -> Result<(), Com
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+
+    use super::super::ms;
     use super::*;
+    use crate::control_plane::ambient::{Ambient, Manual, Sleep};
+    use crate::control_plane::store::tests::{Server, open};
+    use crate::control_plane::store::{Claim, Key, Kind, NewWork};
+    use crate::control_plane::tests::plane_of;
 
     #[test]
     fn pauses_double_up_to_a_minute() {
         let seconds: Vec<u64> = (1..=8).map(|attempt| pause(attempt).as_secs()).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(pause(i64::MAX).as_secs(), 60);
+    }
+
+    /// Tells when somebody sleeps for as long as a first outage lasts.
+    struct Watched {
+        time: Manual,
+        sleeps: Notify,
+    }
+
+    impl Ambient for Watched {
+        fn now_ms(&self) -> i64 {
+            self.time.now_ms()
+        }
+
+        fn uuid(&self) -> String {
+            self.time.uuid()
+        }
+
+        fn sleep_until(&self, at_ms: i64) -> Sleep<'_> {
+            if at_ms == self.now_ms() + ms(pause(1)) {
+                self.sleeps.notify_one();
+            }
+            self.time.sleep_until(at_ms)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_outage_of_the_store_does_not_cost_the_rest_of_the_lease() {
+        let server = Server::start();
+        let ambient = Arc::new(Watched {
+            time: Manual::starting_at(0),
+            sleeps: Notify::new(),
+        });
+        let store = open(server.new_database().await).await;
+        let plane = plane_of(store, Arc::clone(&ambient) as Arc<dyn Ambient>);
+        let gone = Key::new("123456789012/us-east-1", Kind::Deployment, "gone");
+        let work = NewWork::new(deployment::KIND, gone, 0, &());
+        plane
+            .store()
+            .commit(Change::new().enqueue(work))
+            .await
+            .unwrap();
+        let claim = Claim {
+            worker: "worker",
+            now_ms: 0,
+            lease_ms: ms(LEASE),
+            limit: 1,
+        };
+        let claimed = plane.store().claim(claim).await.unwrap().remove(0);
+
+        server.stop();
+        let (_stop, stopping) = watch::channel(false);
+        let mut attending = tokio::spawn(attend(plane.clone(), claimed, stopping));
+        tokio::select! {
+            () = ambient.sleeps.notified() => {}
+            _ = &mut attending => panic!("the item is left alone"),
+        }
+        server.start_again();
+        ambient.time.advance(pause(1));
+        attending.await.unwrap();
+        assert_eq!(plane.store().next_run_at().await.unwrap(), None);
+        plane.close().await;
     }
 }

@@ -343,9 +343,20 @@ fn each_kind_of_resource_sees_its_names() {
         &component(true),
         &[
             ("component.name", "bucket"),
+            ("environment.name", "prod"),
+            ("environment.account_id", "111122223333"),
             ("environment.outputs.VpcId", "vpc-1"),
             ("service.name", "web"),
+            ("service.repository_id", "octo/web"),
+            ("service_instance.name", "dev"),
             ("service_instance.inputs.port", "80"),
+        ],
+    );
+    fine(
+        &component(false),
+        &[
+            ("component.name", "bucket"),
+            ("environment.outputs.VpcId", "vpc-1"),
         ],
     );
     for (namespace, expression) in [
@@ -361,6 +372,7 @@ fn each_kind_of_resource_sees_its_names() {
         (instance(None), "pipeline"),
         (pipeline(), "service_instance.name"),
         (component(false), "service.name"),
+        (component(false), "service_instance.name"),
     ] {
         let message = sees(&namespace, expression).unwrap_err();
         assert!(
@@ -459,6 +471,13 @@ fn inputs_of_builds_name_no_components_and_no_tags() {
     )
     .unwrap();
     insta::assert_snapshot!("codebuild_instance", shown(&rendering));
+}
+
+#[test]
+fn builds_of_pipelines_are_told_of_every_instance() {
+    let manifest = codebuild("provision: []\ndeprovision: []");
+    let rendering = rendered(&manifest, &Files::default(), &pipeline()).unwrap();
+    insta::assert_snapshot!("codebuild_pipeline", shown(&rendering));
 }
 
 #[test]

@@ -234,6 +234,24 @@ pub(super) async fn load(
         .ok_or_else(|| Error::not_found(format!("{} does not exist", named(service, instance))))
 }
 
+/// Whether users know of an instance of this name. One that was removed but could not be taken down is no longer theirs.
+pub(super) async fn is_known(
+    plane: &ControlPlane,
+    caller: &Caller,
+    service: &str,
+    instance: &str,
+) -> Result<bool, Error> {
+    /// The part of an instance's record that tells.
+    #[derive(Deserialize)]
+    struct Seen {
+        standing: Standing,
+    }
+
+    let record = plane.store().get(&key(caller, service, instance)).await?;
+    let seen = record.map(|record| record.read::<Seen>()).transpose()?;
+    Ok(seen.is_some_and(|seen| seen.standing != Standing::Leftover))
+}
+
 pub(super) async fn get_service_instance(
     plane: &ControlPlane,
     caller: &Caller,

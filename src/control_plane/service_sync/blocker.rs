@@ -153,17 +153,18 @@ pub(in crate::control_plane) async fn get_service_sync_blocker_summary(
     request: pb::GetServiceSyncBlockerSummaryRequest,
 ) -> Result<pb::GetServiceSyncBlockerSummaryResponse, Error> {
     let (service, instance) = (request.service_name, request.service_instance_name);
-    let (subject, named) = match &instance {
-        None => (
-            caller.key(Kind::Service, service.as_str()),
-            format!("service {service:?}"),
-        ),
+    let (is_there, named) = match &instance {
+        None => {
+            let service = caller.key(Kind::Service, service.as_str());
+            let found = plane.store().get(&service).await?;
+            (found.is_some(), format!("service {:?}", service.id))
+        }
         Some(instance) => (
-            service_instance::key(caller, &service, instance),
+            service_instance::is_known(plane, caller, &service, instance).await?,
             format!("instance {instance:?} of service {service:?}"),
         ),
     };
-    if plane.store().get(&subject).await?.is_none() {
+    if !is_there {
         return Err(Error::not_found(format!("{named} does not exist")));
     }
     let record = plane.store().get(&blockers_key(caller, &service)).await?;

@@ -6,7 +6,7 @@ pub(super) mod blocker;
 use super::repository::Name;
 use super::store::{Key, Kind};
 use super::sync::{Config, Synced, status};
-use super::{Caller, ControlPlane};
+use super::{Caller, ControlPlane, service_instance};
 use crate::api::{Error, pb};
 
 pub(super) use self::blocker::{get_service_sync_blocker_summary, update_service_sync_blocker};
@@ -90,6 +90,10 @@ pub(super) async fn get_service_instance_sync_status(
     request: pb::GetServiceInstanceSyncStatusRequest,
 ) -> Result<pb::GetServiceInstanceSyncStatusResponse, Error> {
     let (service, instance) = (&request.service_name, &request.service_instance_name);
+    if !service_instance::is_known(plane, caller, service, instance).await? {
+        let rule = format!("instance {instance:?} of service {service:?} does not exist");
+        return Err(Error::not_found(rule));
+    }
     let synced = synced(caller, service);
     let mut targets = status::targets(plane, &synced.targets).await?;
     let known = targets.remove(instance).ok_or_else(|| {

@@ -80,7 +80,7 @@ mod watch;
 mod work;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::control_plane) mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The AWS-JSON 1.0 endpoint, without a transport: one HTTP request in, one response out. The facade calls [`handle`] in
-//! process, [`endpoint`] serves it on a socket, where [`handle_from`] first asks who calls.
+//! process, [`endpoint`] is for requests from a socket, where [`handle_from`] first asks who calls.
 //!
 //! The caller is the account and the Region of the principal that the request carries in its extensions; no header can put one
 //! there. Where nobody is asked who they are, it is the account that the access key is configured for, else the default one, in

@@ -5,7 +5,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::server::listener;
+use crate::server::listener::{Door, Listener};
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_nothing_is_dropped_after_ten_seconds() {
@@ -30,27 +30,18 @@ async fn a_client_that_speaks_http_1_is_closed() {
     life.connections.wait().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_old_connection_is_asked_to_go() {
-    let client = client().await;
-    let begun = Instant::now();
-    client.life.connections.close();
-    client.life.connections.wait().await;
-    let minutes = begun.elapsed().as_secs() / 60;
-    assert!((27..=33).contains(&minutes), "after {minutes} minutes");
-}
-
 #[tokio::test]
 async fn connections_beyond_the_most_wait_for_a_place() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let life = Life::default();
-    let stack = Arc::new(Stack::new(
-        Services::default().with(services::Proton),
-        identities(),
-        life.clone(),
-    ));
-    tokio::spawn(listener::run(listener, stack, life.clone(), 1));
+    let services = Services::default().with(services::Proton);
+    let door = Door {
+        listener: Listener::Tcp(listener),
+        tls: None,
+        front: Grpc(Arc::new(Stack::new(services, identities()))),
+    };
+    tokio::spawn(door.open(life.clone(), 1));
     let connect = async || {
         let stream = TcpStream::connect(address).await.unwrap();
         Client::on(stream, Life::default(), Health::default()).await

@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 
 use super::*;
-use crate::server::{Bound, Server};
+use crate::server::Server;
 
 #[tokio::test(start_paused = true)]
 async fn a_draining_connection_finishes_its_calls_and_closes() {
@@ -62,15 +62,15 @@ async fn a_client_that_says_nothing_does_not_hold_the_end_up() {
 
 #[tokio::test]
 async fn workers_share_one_port_and_another_server_cannot_have_it() {
-    let bound = Bound::to("127.0.0.1:0".parse().unwrap(), 3).unwrap();
-    assert_ne!(bound.address().port(), 0);
-    assert!(Bound::to(bound.address(), 1).is_err());
+    let bound = any_port(3);
+    assert_ne!(address(&bound).port(), 0);
+    assert!(Bound::to(bound.listen(), 0o600, 1).is_err());
 }
 
 #[tokio::test]
 async fn a_server_serves_until_it_is_drained() {
-    let bound = Bound::to("127.0.0.1:0".parse().unwrap(), 2).unwrap();
-    let address = bound.address();
+    let bound = any_port(2);
+    let address = address(&bound);
     let health = Health::default();
     let services = || Services::default().with(services::Proton);
     let server = Server::start(bound, health.clone(), identities(), services).unwrap();
@@ -88,7 +88,7 @@ async fn a_server_serves_until_it_is_drained() {
 
 #[tokio::test]
 async fn a_drain_is_cut_short_when_told() {
-    let bound = Bound::to("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+    let bound = any_port(1);
     let server = Server::start(bound, Health::default(), identities(), Services::default).unwrap();
     let hours = Duration::from_secs(60 * 60);
     tokio::select! {

@@ -1,16 +1,20 @@
 //! The server from the outside, over HTTP/2 in memory: what is sent is bytes, what comes back is a
 //! status.
 
+mod certificates;
 mod connections;
 mod deadlines;
 mod drain;
+mod files;
 mod health;
+mod limits;
 mod messages;
 mod reflection;
 mod services;
 mod stock;
+mod tls;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes};
 use http::{HeaderMap, Request};
@@ -18,11 +22,18 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex, split};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
-use super::{Health, Services, connection, life::Life, stack::Stack};
+use super::{
+    Bound, Health, Listen, Peer, Services,
+    grpc::Grpc,
+    life::Life,
+    listener::Front,
+    peer::{Credentials, PeerAddress},
+    stack::Stack,
+};
 use crate::{
     api::pb,
     identity::{Identities, Place},
@@ -32,6 +43,7 @@ const GET: &str = "/proton.v1.ProtonService/GetEnvironment";
 const LIST: &str = "/proton.v1.ProtonStreamingService/ListEnvironments";
 
 /// A client that is connected to a server.
+#[derive(Clone)]
 struct Client {
     send: http2::SendRequest<Body>,
     life: Life,
@@ -62,10 +74,9 @@ fn server(health: &Health) -> (Life, DuplexStream) {
         .and(super::reflection::services());
     let life = Life::default();
     let (theirs, ours) = duplex(64 << 10);
-    let (reader, writer) = split(ours);
-    let stack = Arc::new(Stack::new(services, identities(), life.clone()));
+    let front = Grpc(Arc::new(Stack::new(services, identities())));
     life.connections
-        .spawn(connection::serve(reader, writer, stack, life.clone()));
+        .spawn(front.serve(ours, nobody(), life.clone()));
     (life, theirs)
 }
 
@@ -74,6 +85,32 @@ fn identities() -> Identities {
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),
     })
+}
+
+/// A client on this machine.
+fn nobody() -> Peer {
+    let credentials = Credentials {
+        user: 65534,
+        group: 65534,
+        process: None,
+    };
+    Peer {
+        address: PeerAddress::Unix(credentials),
+        certificates: None,
+    }
+}
+
+/// A port that is free.
+fn any_port(workers: usize) -> Bound {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    Bound::to(&listen, 0o600, workers).unwrap()
+}
+
+fn address(bound: &Bound) -> SocketAddr {
+    match bound.listen() {
+        Listen::Tcp(address) => *address,
+        Listen::Unix(_) => unreachable!("a port was asked for"),
+    }
 }
 
 impl Client {

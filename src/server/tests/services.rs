@@ -18,7 +18,11 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 
-use crate::{api::pb, facade::deadline::Deadline};
+use crate::{
+    api::pb,
+    facade::deadline::Deadline,
+    server::{Peer, peer::PeerAddress},
+};
 
 #[derive(Clone)]
 pub(super) struct Proton;
@@ -55,6 +59,7 @@ async fn get(
         .extensions()
         .get::<Deadline>()
         .map(|deadline| deadline.remaining(Instant::now()));
+    let peer = request.extensions().get::<Peer>().cloned();
     let name = request.into_inner().name;
     let described = match name.as_str() {
         "panic" => panic!("as asked"),
@@ -63,6 +68,11 @@ async fn get(
         "large" => "large ".repeat(10_000),
         "too large" => "x".repeat(5 << 20),
         "deadline" => format!("{left:?}"),
+        "user" => match peer.unwrap().address {
+            PeerAddress::Unix(credentials) => format!("user {}", credentials.user),
+            PeerAddress::Tcp(_) => "anybody".into(),
+        },
+        "certificates" => format!("{:?}", peer.unwrap().certificates),
         "slow" => {
             tokio::time::sleep(Duration::from_secs(5)).await;
             "slow".into()

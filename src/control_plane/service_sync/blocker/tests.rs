@@ -20,7 +20,7 @@ async fn with_instance() -> (ControlPlane, tempfile::TempDir) {
         repository.key(&caller()),
     ];
     let change = there.into_iter().fold(Change::new(), |change, key| {
-        change.put(Put::create(key, &()))
+        change.put(Put::create(key, &serde_json::json!({"standing": "Kept"})))
     });
     plane.store().commit(change).await.unwrap();
     (plane, directory)

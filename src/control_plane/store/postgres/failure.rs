@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::control_plane::store::{CommitError, Error};
 
@@ -33,11 +33,15 @@ impl Failure {
         let Some(error) = self.statement() else {
             return false;
         };
-        match error.code() {
-            // Connection exceptions, and the operator's interventions but for a cancelled statement.
-            Some(code) => {
-                code.code().starts_with("08")
-                    || (code.code().starts_with("57P") && *code != SqlState::QUERY_CANCELED)
+        match error.as_db_error() {
+            // Connection exceptions, the operator's interventions, and whatever else the server ends a connection for, such as
+            // a process that stood still in the middle of a transaction.
+            Some(said) => {
+                let code = said.code().code();
+                let severity = said.parsed_severity();
+                code.starts_with("08")
+                    || code.starts_with("57P")
+                    || matches!(severity, Some(Severity::Fatal | Severity::Panic))
             }
             None => {
                 error.is_closed() || error.source().is_some_and(|cause| cause.is::<io::Error>())

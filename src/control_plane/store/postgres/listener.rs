@@ -34,8 +34,10 @@ pub(super) async fn can_announce(conn: &Client) -> Result<bool, Failure> {
             conn.batch_execute("UNLISTEN proton_grpc").await?;
             Ok(true)
         }
-        Err(error) if error.as_db_error().is_some() => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) => match Failure::from(error) {
+            lost if lost.is_lost() => Err(lost),
+            _ => Ok(false),
+        },
     }
 }
 

@@ -23,7 +23,7 @@ log_min_messages = fatal
 /// Ends a server when its standard input ends, which it does with the tests, however they end.
 const WATCH: &str = r#"read -r _; "$@" stop -m immediate >/dev/null 2>&1; rm -rf "$DIRECTORY""#;
 
-pub(super) struct Server {
+pub(crate) struct Server {
     directory: PathBuf,
     programs: PathBuf,
     _watch: Child,
@@ -36,7 +36,7 @@ pub(super) fn shared() -> &'static Server {
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with("listen_addresses = ''\n", &[])
     }
 
@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// A part of the database with nothing in it, as a URL.
-    pub(super) async fn new_database(&self) -> String {
+    pub(crate) async fn new_database(&self) -> String {
         let schema = format!("t{}", unique_name());
         execute(&self.url("public"), &format!("CREATE SCHEMA {schema}")).await;
         self.url(&schema)
@@ -120,11 +120,11 @@ impl Server {
         self.control(&["restart", "-m", "immediate"]);
     }
 
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.control(&["stop", "-m", "fast"]);
     }
 
-    pub(super) fn start_again(&self) {
+    pub(crate) fn start_again(&self) {
         self.control(&["start"]);
     }
 

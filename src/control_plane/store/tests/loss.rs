@@ -58,7 +58,13 @@ enum Break {
     Begin,
     /// The server has committed, and nobody hears of it.
     Committed,
+    /// Instead of taking this statement, the server says that it has waited for one too long.
+    TimedOut(&'static str),
 }
+
+/// What the server says then: an error of severity FATAL, with its code.
+const TIMED_OUT: &[u8] =
+    b"SFATAL\0VFATAL\0C25P03\0Mterminating connection due to idle-in-transaction timeout\0\0";
 
 /// Stands between a store and the server, and breaks one connection when it is told to.
 struct Wire {
@@ -102,6 +108,15 @@ async fn carry(mut client: TcpStream, mut server: UnixStream, breaks: Arc<Mutex<
                 if n == 0 || is_moment(&breaks, Break::Begin, &asked[..n], b"BEGIN") {
                     return;
                 }
+                let timed_out = |statement: &'static str| {
+                    is_moment(&breaks, Break::TimedOut(statement), &asked[..n], statement.as_bytes())
+                };
+                if timed_out("BEGIN") || timed_out("LISTEN") {
+                    let length = u32::try_from(TIMED_OUT.len() + 4).unwrap().to_be_bytes();
+                    let message = [b"E", &length[..], TIMED_OUT].concat();
+                    client.write_all(&message).await.unwrap();
+                    return;
+                }
                 server.write_all(&asked[..n]).await.unwrap();
             }
             Ok(n) = server.read(&mut answered) => {
@@ -126,13 +141,19 @@ fn is_moment(breaks: &Mutex<Option<Break>>, of: Break, bytes: &[u8], sign: &[u8]
 
 /// A store behind a wire.
 async fn wired() -> (Store, Wire) {
+    let (place, wire) = wire().await;
+    (place.open().await.unwrap(), wire)
+}
+
+/// A place for a store behind a wire.
+async fn wire() -> (Place, Wire) {
     let server = cluster::shared();
     let url = server.new_database().await;
     let wire = Wire::to(server.socket()).await;
     let (start, rest) = url.split_once('@').unwrap();
     let (_, rest) = rest.split_once('/').unwrap();
     let url = format!("{start}@{}/{rest}", wire.address);
-    (Place::Database(url).open().await.unwrap(), wire)
+    (Place::Database(url), wire)
 }
 
 #[tokio::test]
@@ -157,4 +178,23 @@ async fn a_change_of_which_the_server_never_heard_is_made_again() {
     store.create(&environment("b")).await.unwrap();
     assert!(wire.has_broken());
     assert_eq!(count(&store).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_change_whose_transaction_the_server_gave_up_is_made_again() {
+    let (store, wire) = wired().await;
+    store.create(&environment("a")).await.unwrap();
+    wire.break_at(Break::TimedOut("BEGIN"));
+    store.create(&environment("b")).await.unwrap();
+    assert!(wire.has_broken());
+    assert_eq!(count(&store).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_at_the_start_is_not_taken_for_one_that_cannot_announce() {
+    let (place, wire) = wire().await;
+    place.open().await.unwrap().close().await;
+    wire.break_at(Break::TimedOut("LISTEN"));
+    assert!(place.open().await.is_err());
+    assert!(wire.has_broken());
 }

@@ -24,6 +24,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+pub(in crate::control_plane) use self::cluster::Server;
+
 pub(super) const SCOPE: &str = "111122223333/us-east-1";
 pub(super) const OTHER_SCOPE: &str = "444455556666/us-east-1";
 
@@ -97,6 +99,11 @@ impl Place {
             }
         }
     }
+}
+
+/// The store in a database, for tests of what uses it.
+pub(in crate::control_plane) async fn open(database: String) -> Store {
+    Place::Database(database).open().await.unwrap()
 }
 
 /// A name that no other process of this run has.

@@ -1,6 +1,8 @@
 //! Who may call, on both fronts, and whose resources they see: a server on loopback with an issuer of
 //! tokens and access keys, and the control plane behind it.
 
+mod mutual_tls;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
@@ -156,6 +158,20 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
         }),
     };
     let (identities, _) = Identities::open(settings, Arc::new(now)).unwrap();
+    let bound = any_port();
+    let address = format!("http://{}", bound.listen());
+    let server = serve(&stack, &identities, bound);
+    World {
+        stack,
+        identities,
+        issuer,
+        channel: Channel::from_shared(address).unwrap().connect_lazy(),
+        _server: server,
+    }
+}
+
+/// A server of gRPC, with the control plane behind it.
+fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
     let plane = stack.plane.clone();
     let facade = move || {
         let upstream = Upstream::embedded(Arc::new(Behind(plane.clone())), REGION);
@@ -165,20 +181,14 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
         };
         Facade::new(upstream, FacadeSettings::default(), ambient)
     };
-    let bound = Bound::to("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-    let address = format!("http://{}", bound.address());
     let health = Health::default();
     health.set_serving(true);
-    let server = Server::start(bound, health, identities.clone(), move || {
-        proton(facade()).and(reflection::services())
-    });
-    World {
-        stack,
-        identities,
-        issuer,
-        channel: Channel::from_shared(address).unwrap().connect_lazy(),
-        _server: server.unwrap(),
-    }
+    let services = move || proton(facade()).and(reflection::services());
+    Server::start(bound, health, identities.clone(), services).unwrap()
+}
+
+fn any_port() -> Bound {
+    Bound::to(&"127.0.0.1:0".parse().unwrap(), 0o600, 1).unwrap()
 }
 
 fn now() -> SystemTime {
@@ -192,12 +202,7 @@ impl World {
         message: DynamicMessage,
         headers: &[(&'static str, &str)],
     ) -> Result<Json, Status> {
-        let path = format!("/proton.v1.ProtonService/{operation}");
-        let codec = Dynamic(descriptors::response(operation));
-        let request = asking(message, headers);
-        let mut grpc = self.grpc().await;
-        let answer = grpc.unary(request, path.parse().unwrap(), codec);
-        Ok(json::write(answer.await?.get_ref()))
+        unary(&self.channel, operation, message, headers).await
     }
 
     async fn preview(&self, environment: Json, who: &str) -> Result<(), Status> {
@@ -206,35 +211,18 @@ impl World {
         let headers = [("authorization", &*self.bearer(who))];
         let request = asking(message(&method.input(), &body), &headers);
         let path = "/proton.v1.ProtonStreamingService/PreviewDeployment";
-        let mut grpc = self.grpc().await;
+        let mut grpc = grpc(&self.channel).await;
         let answer = grpc.unary(request, path.parse().unwrap(), Dynamic(method.output()));
         answer.await.map(|_| ())
     }
 
-    /// All that a stream sends.
     async fn stream(
         &self,
         method: &str,
         message: DynamicMessage,
         headers: &[(&'static str, &str)],
     ) -> Result<Vec<Json>, Status> {
-        let codec = Dynamic(streaming_method(method).output());
-        let path = format!("/proton.v1.ProtonStreamingService/{method}");
-        let mut grpc = self.grpc().await;
-        let answer = grpc
-            .server_streaming(asking(message, headers), path.parse().unwrap(), codec)
-            .await?;
-        let (mut stream, mut sent) = (answer.into_inner(), Vec::new());
-        while let Some(message) = stream.message().await? {
-            sent.push(json::write(&message));
-        }
-        Ok(sent)
-    }
-
-    async fn grpc(&self) -> Grpc<Channel> {
-        let mut grpc = Grpc::new(self.channel.clone());
-        grpc.ready().await.unwrap();
-        grpc
+        streamed(&self.channel, method, message, headers).await
     }
 
     fn bearer(&self, subject: &str) -> String {
@@ -257,6 +245,46 @@ impl World {
         let (head, body) = response.await.into_parts();
         (head.status.as_u16(), serde_json::from_slice(&body).unwrap())
     }
+}
+
+async fn unary(
+    channel: &Channel,
+    operation: &str,
+    message: DynamicMessage,
+    headers: &[(&'static str, &str)],
+) -> Result<Json, Status> {
+    let path = format!("/proton.v1.ProtonService/{operation}");
+    let codec = Dynamic(descriptors::response(operation));
+    let request = asking(message, headers);
+    let mut grpc = grpc(channel).await;
+    let answer = grpc.unary(request, path.parse().unwrap(), codec);
+    Ok(json::write(answer.await?.get_ref()))
+}
+
+/// All that a stream sends.
+async fn streamed(
+    channel: &Channel,
+    method: &str,
+    message: DynamicMessage,
+    headers: &[(&'static str, &str)],
+) -> Result<Vec<Json>, Status> {
+    let codec = Dynamic(streaming_method(method).output());
+    let path = format!("/proton.v1.ProtonStreamingService/{method}");
+    let mut grpc = grpc(channel).await;
+    let answer = grpc
+        .server_streaming(asking(message, headers), path.parse().unwrap(), codec)
+        .await?;
+    let (mut stream, mut sent) = (answer.into_inner(), Vec::new());
+    while let Some(message) = stream.message().await? {
+        sent.push(json::write(&message));
+    }
+    Ok(sent)
+}
+
+async fn grpc(channel: &Channel) -> Grpc<Channel> {
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await.unwrap();
+    grpc
 }
 
 fn streaming_method(name: &str) -> prost_reflect::MethodDescriptor {
@@ -674,7 +702,7 @@ async fn health_is_everybodys_and_reflection_is_not() {
         )));
         // An empty message takes any answer.
         let codec = Dynamic(descriptors::response("TagResource"));
-        let mut grpc = world.grpc().await;
+        let mut grpc = grpc(&world.channel).await;
         grpc.unary(request, path.parse().unwrap(), codec)
             .await
             .map(|_| ())

@@ -1,0 +1,1 @@
+test('a service has a name', () => {});

@@ -1,0 +1,3 @@
+output "instances" {
+  value = [for each in var.service_instances : each.outputs]
+}
