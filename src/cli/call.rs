@@ -254,7 +254,10 @@ mod tests {
     use clap::{FromArgMatches as _, error::ErrorKind};
 
     use super::*;
-    use crate::server::{Bound, Health, Listen, Server, Services};
+    use crate::{
+        identity::{Identities, Place},
+        server::{Bound, Health, Listen, Server, Services},
+    };
 
     fn parse(line: &[&str]) -> Result<Call, clap::Error> {
         let command = <Call as clap::Args>::augment_args(clap::Command::new("call"));
@@ -267,7 +270,16 @@ mod tests {
         let listen = Listen::Tcp("127.0.0.1:0".parse()?);
         let bound = Bound::to(&listen, 0o600, 1)?;
         let address = format!("http://{}", bound.listen());
-        let _server = Server::start(bound, Health::default(), Services::default)?;
+        let place = Place {
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+        };
+        let _server = Server::start(
+            bound,
+            Health::default(),
+            Identities::nobody_asks(place),
+            Services::default,
+        )?;
         let call = parse(&[
             method,
             json,

@@ -18,9 +18,11 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, Args, Command, FromArgMatches, error::ErrorKind};
+use http::HeaderName;
 
 use crate::{
     control_plane::{Limits, store::Database},
+    identity::{self, Place, Proxied, Sources, Tokens, TrustDomain, TrustedProxy},
     server::{Listen, tls},
 };
 
@@ -157,6 +159,36 @@ pub struct Settings {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
 
+    /// A TOML file that says which caller acts in which account. With it every call needs an identity: an access key
+    /// of the file (AWS-JSON), or one of the sources below
+    #[arg(long, value_name = "FILE")]
+    pub callers: Option<PathBuf>,
+
+    /// Take a client certificate's SPIFFE id for its caller, if it is of this trust domain
+    #[arg(long, value_name = "NAME")]
+    pub trust_domain: Option<TrustDomain>,
+
+    /// Take bearer tokens (JWT) of this issuer, whose keys are discovered (OpenID Connect)
+    #[arg(long, value_name = "URL")]
+    pub jwt_issuer: Option<String>,
+
+    /// The audience that bearer tokens must be for
+    #[arg(long, value_name = "NAME")]
+    pub jwt_audience: Option<String>,
+
+    /// The issuer's keys (JWKS), instead of discovering them
+    #[arg(long, value_name = "FILE")]
+    pub jwt_keys: Option<PathBuf>,
+
+    /// Believe this proxy whom it calls for: a SPIFFE id, or whoever connects over the Unix socket or from this machine
+    #[arg(long, value_name = "spiffe://…|unix|loopback")]
+    pub trusted_proxy: Option<TrustedProxy>,
+
+    /// Where the trusted proxy says it: Envoy's header with a SPIFFE id, or any other with a name
+    /// [default: x-forwarded-client-cert]
+    #[arg(long, value_name = "HEADER")]
+    pub identity_header: Option<HeaderName>,
+
     /// Listen beyond this machine although callers are not authenticated
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
     #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -286,11 +318,13 @@ impl Settings {
         if let Some(store) = &self.store {
             store.database()?;
         }
+        self.identities()?;
         for (name, listen) in self.listeners() {
             if !listen.is_local() && !self.authenticates() && !self.allow_unauthenticated_public {
                 return Err(format!(
                     "--{name} {listen} is reachable from other machines and callers are not authenticated: \
-                     give --tls-client-ca, use a loopback address or unix:PATH, or say --allow-unauthenticated-public"
+                     name --callers, give --tls-client-ca, use a loopback address or unix:PATH, \
+                     or say --allow-unauthenticated-public"
                 ));
             }
         }
@@ -301,9 +335,80 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether callers from other machines have to show who they are.
+    /// Whether callers from other machines have to show who they are: with each call, or to connect.
     fn authenticates(&self) -> bool {
-        self.tls_client_ca.is_some()
+        self.callers.is_some() || self.tls_client_ca.is_some()
+    }
+
+    /// Where identities come from. Settings that miss their other half are told.
+    pub fn identities(&self) -> Result<identity::Settings, String> {
+        let tokens = self.tokens()?;
+        let proxied = self.proxied()?;
+        let source = [
+            ("trust-domain", self.trust_domain.is_some()),
+            ("jwt-issuer", tokens.is_some()),
+            ("trusted-proxy", proxied.is_some()),
+        ];
+        let named = source.iter().find(|(_, given)| *given);
+        let sources = match (&self.callers, named) {
+            (Some(callers), _) => Some(Sources {
+                callers: callers.clone(),
+                trust_domain: self.trust_domain.clone(),
+                tokens,
+                proxied,
+            }),
+            (None, Some((name, _))) => {
+                return Err(format!(
+                    "--{name} needs --callers, which says whose account callers act in"
+                ));
+            }
+            (None, None) => None,
+        };
+        if self.trust_domain.is_some() && self.tls_client_ca.is_none() {
+            return Err(
+                "--trust-domain needs --tls-client-ca, which vouches for clients".to_owned(),
+            );
+        }
+        if sources.is_some() && !self.accounts.is_empty() {
+            return Err(
+                "--account believes any access key and does not go with --callers".to_owned(),
+            );
+        }
+        Ok(identity::Settings {
+            local: Place {
+                account: self.account_id.clone(),
+                region: self.region.clone(),
+            },
+            sources,
+        })
+    }
+
+    fn tokens(&self) -> Result<Option<Tokens>, String> {
+        match (&self.jwt_issuer, &self.jwt_audience) {
+            (Some(issuer), Some(audience)) => Ok(Some(Tokens {
+                issuer: issuer.clone(),
+                audience: audience.clone(),
+                keys: self.jwt_keys.clone(),
+            })),
+            (Some(_), None) => Err("--jwt-issuer needs --jwt-audience".to_owned()),
+            (None, None) if self.jwt_keys.is_none() => Ok(None),
+            (None, _) => Err("--jwt-audience and --jwt-keys need --jwt-issuer".to_owned()),
+        }
+    }
+
+    fn proxied(&self) -> Result<Option<Proxied>, String> {
+        let header = self.identity_header.clone();
+        match (&self.trusted_proxy, header) {
+            (Some(TrustedProxy::Spiffe(_)), _) if self.trust_domain.is_none() => {
+                Err("--trusted-proxy with a SPIFFE id needs --trust-domain".to_owned())
+            }
+            (Some(proxy), header) => Ok(Some(Proxied {
+                proxy: proxy.clone(),
+                header: header.unwrap_or(identity::FORWARDED_CERTIFICATE),
+            })),
+            (None, Some(_)) => Err("--identity-header needs --trusted-proxy".to_owned()),
+            (None, None) => Ok(None),
+        }
     }
 
     /// Where clients connect, by the names of the settings.
@@ -725,6 +830,68 @@ mod tests {
                 .unwrap_err()
                 .contains("/nowhere")
         );
+    }
+
+    #[test]
+    fn a_public_listener_is_fine_where_callers_are_authenticated() {
+        let settings = read(&["--listen=0.0.0.0:1", "--callers=callers.toml"], &[]).unwrap();
+        assert!(settings.reflection());
+    }
+
+    #[test]
+    fn sources_of_identities_have_all_their_parts() {
+        let proxy = "--trusted-proxy=spiffe://td/edge";
+        for (flags, said) in [
+            (&["--trust-domain=td"][..], "--trust-domain needs --callers"),
+            (
+                &["--jwt-issuer=https://i"],
+                "--jwt-issuer needs --jwt-audience",
+            ),
+            (&["--jwt-audience=a"], "need --jwt-issuer"),
+            (&["--jwt-keys=a"], "need --jwt-issuer"),
+            (
+                &["--jwt-issuer=https://i", "--jwt-audience=a"],
+                "--jwt-issuer needs --callers",
+            ),
+            (&["--trusted-proxy=unix"], "--trusted-proxy needs --callers"),
+            (&[proxy, "--callers=a"], "needs --trust-domain"),
+            (
+                &["--trust-domain=td", "--callers=a"],
+                "--trust-domain needs --tls-client-ca",
+            ),
+            (
+                &["--identity-header=x-user", "--callers=a"],
+                "--identity-header needs",
+            ),
+            (
+                &["--callers=a", "--account=A=111111111111"],
+                "--account believes",
+            ),
+            (&["--trust-domain=TD"], "--trust-domain"),
+            (&["--trusted-proxy=anybody"], "--trusted-proxy"),
+            (&["--identity-header=x user"], "--identity-header"),
+        ] {
+            let error = read(flags, &[]).unwrap_err();
+            assert!(error.contains(said), "{flags:?}: {error}");
+        }
+        let all = [
+            proxy,
+            "--trust-domain=td",
+            "--tls-cert=cert",
+            "--tls-key=key",
+            "--tls-client-ca=ca",
+            "--callers=a",
+            "--jwt-issuer=https://i",
+            "--jwt-audience=a",
+        ];
+        let sources = read(&all, &[])
+            .unwrap()
+            .identities()
+            .unwrap()
+            .sources
+            .unwrap();
+        assert_eq!(sources.proxied.unwrap().header, "x-forwarded-client-cert");
+        assert_eq!(sources.tokens.unwrap().audience, "a");
     }
 
     #[test]

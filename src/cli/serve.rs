@@ -40,6 +40,7 @@ use crate::{
         self, Facade, Upstream,
         upstream::{self, Remote},
     },
+    identity::{self, Client, Identities, Machine, Principal},
     server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
@@ -73,6 +74,8 @@ pub struct Serving {
     grpc: Listen,
     aws_json: Option<Listen>,
     plane: Option<PlaneThread>,
+    /// Keep the sources of identities current, and the certificates.
+    _upkeep: AbortOnDropHandle<()>,
     _certificates: Option<AbortOnDropHandle<()>>,
 }
 
@@ -90,7 +93,10 @@ impl Serving {
         let bound = take(&settings.listen, settings.workers(), "gRPC")?;
         let grpc = bound.listen().clone();
 
-        let (upstream, plane) = find(settings).await?;
+        let clock: identity::Clock = Arc::new(SystemTime::now);
+        let wanted = settings.identities().map_err(anyhow::Error::msg)?;
+        let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
+        let (upstream, plane) = find(settings, &identities).await?;
         let aws_json = match (&plane, &settings.aws_json) {
             (Some(plane), AwsJson::At(listen)) => {
                 Some((take(listen, 1, "AWS-JSON")?, plane.plane.clone()))
@@ -105,7 +111,7 @@ impl Serving {
             Services::default()
         };
         let health = Health::default();
-        let mut server = Server::start(bound, health.clone(), move || {
+        let mut server = Server::start(bound, health.clone(), identities, move || {
             proton(facade()).and(reflection.clone())
         })?;
         let mut aws_json_listen = None;
@@ -124,6 +130,7 @@ impl Serving {
             grpc,
             aws_json: aws_json_listen,
             plane,
+            _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
             _certificates: tls.map(keep_current).transpose()?,
         })
     }
@@ -176,11 +183,18 @@ fn keep_current(tls: Tls) -> Result<AbortOnDropHandle<()>> {
 type MakeUpstream = Box<dyn Fn() -> Upstream + Send + Sync>;
 
 /// What the facade calls, warm, and the control plane if that is it.
-async fn find(settings: &Settings) -> Result<(MakeUpstream, Option<PlaneThread>)> {
+async fn find(
+    settings: &Settings,
+    identities: &Identities,
+) -> Result<(MakeUpstream, Option<PlaneThread>)> {
     let url = match &settings.upstream {
         UpstreamSetting::Embedded => {
             let plane = open(settings).await?;
-            let upstream = Upstream::embedded(Arc::new(Embedded(plane.clone())), &settings.region);
+            let embedded = Embedded {
+                plane: plane.clone(),
+                identities: identities.clone(),
+            };
+            let upstream = Upstream::embedded(Arc::new(embedded), &settings.region);
             upstream.warm().await;
             let thread = PlaneThread::start(plane)?;
             return Ok((Box::new(move || upstream.clone()), Some(thread)));
@@ -320,17 +334,30 @@ fn facade_ambient() -> facade::Ambient {
     }
 }
 
+const NOBODY: Client<'static> = Client {
+    certificate: None,
+    machine: Machine::Other,
+};
+
 /// The control plane as the facade reaches it: without a socket.
-struct Embedded(ControlPlane);
+struct Embedded {
+    plane: ControlPlane,
+    identities: Identities,
+}
 
 impl upstream::Endpoint for Embedded {
     fn answer(&self, request: http::Request<Bytes>) -> upstream::Answer {
-        let plane = self.0.clone();
-        Box::pin(async move { wire::handle(&plane, request).await })
+        let plane = self.plane.clone();
+        if request.extensions().get::<Principal>().is_some() {
+            return Box::pin(async move { wire::handle(&plane, request).await });
+        }
+        // A call that went by no identity is not let in as if it had one.
+        let identities = self.identities.clone();
+        Box::pin(async move { wire::handle_from(NOBODY, &plane, &identities, request).await })
     }
 
     fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {
-        Some(Box::new(Watched(self.0.watch(arn))))
+        Some(Box::new(Watched(self.plane.watch(arn))))
     }
 }
 

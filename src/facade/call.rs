@@ -18,11 +18,14 @@ use super::{
     status::Asked,
     token::{self, Token},
 };
-use crate::api::{
-    Operation, Validate as _,
-    operation::{self, Class},
-    pb,
-    validate::{Path, Violations},
+use crate::{
+    api::{
+        Operation, Validate as _,
+        operation::{self, Class},
+        pb,
+        validate::{Path, Violations},
+    },
+    identity::Principal,
 };
 
 /// How an operation is called through the SDK.
@@ -81,7 +84,28 @@ tokio::task_local! {
 pub(super) struct Underway {
     /// Whether a repeat does no harm.
     pub(super) safe: bool,
+    /// Who made the call. A control plane in this process is told so, and by nothing that a caller could send.
+    pub(super) principal: Option<Principal>,
     pub(super) attempts: Cell<u32>,
+}
+
+/// What a call brings along with its message.
+pub(super) struct Asker {
+    pub(super) metadata: MetadataMap,
+    pub(super) deadline: Option<Deadline>,
+    pub(super) principal: Option<Principal>,
+}
+
+impl Asker {
+    pub(super) fn of<T>(request: Request<T>) -> (Self, T) {
+        let (metadata, extensions, message) = request.into_parts();
+        let asker = Self {
+            metadata,
+            deadline: extensions.get().copied(),
+            principal: extensions.get().cloned(),
+        };
+        (asker, message)
+    }
 }
 
 impl Facade {
@@ -89,9 +113,8 @@ impl Facade {
         &self,
         request: Request<O::Request>,
     ) -> Result<Response<O::Response>, Status> {
-        let (metadata, extensions, message) = request.into_parts();
-        let deadline = extensions.get::<Deadline>().copied();
-        self.ask::<O>(&metadata, deadline, message)
+        let (asker, message) = Asker::of(request);
+        self.ask::<O>(&asker, message)
             .await
             .map_err(|status| *status)
     }
@@ -99,12 +122,11 @@ impl Facade {
     /// The call itself. The status is boxed because it is large, and rare.
     pub(super) async fn ask<O: Call>(
         &self,
-        metadata: &MetadataMap,
-        deadline: Option<Deadline>,
+        asker: &Asker,
         mut message: O::Request,
     ) -> Result<Response<O::Response>, Box<Status>> {
         let mut violations = Violations::default();
-        let token = token::choose::<O>(&mut message, metadata, &self.0.settings, &mut violations);
+        let token = token::choose::<O>(&mut message, asker, &self.0.settings, &mut violations);
         let safe = token == Token::Lasting && O::FACTS.class != Class::Unsafe;
         let mut asked = Asked {
             facts: O::FACTS,
@@ -119,7 +141,7 @@ impl Facade {
         let input =
             O::Input::try_from(message).map_err(|_| self.refuse(&asked, Failure::NotBuilt))?;
 
-        let (result, attempts) = self.send::<O>(input, metadata, deadline, safe).await;
+        let (result, attempts) = self.send::<O>(input, asker, safe).await;
         asked.attempts = attempts;
         let output = result.map_err(|failure| self.refuse(&asked, failure))?;
 
@@ -136,12 +158,11 @@ impl Facade {
     async fn send<O: Call>(
         &self,
         input: O::Input,
-        metadata: &MetadataMap,
-        deadline: Option<Deadline>,
+        asker: &Asker,
         safe: bool,
     ) -> (Result<O::Output, Failure>, u32) {
         let upstream = &self.0.upstream;
-        let client = upstream.client(self.0.settings.retry_owner.repeats(metadata));
+        let client = upstream.client(self.0.settings.retry_owner.repeats(&asker.metadata));
         let work = async {
             let renewable = upstream
                 .credentials()
@@ -158,7 +179,7 @@ impl Facade {
             }
         };
         let bounded = async {
-            let result = match deadline {
+            let result = match asker.deadline {
                 None => work.await,
                 Some(deadline) => deadline
                     .keep(work)
@@ -171,6 +192,7 @@ impl Facade {
             .scope(
                 Underway {
                     safe,
+                    principal: asker.principal.clone(),
                     ..Underway::default()
                 },
                 bounded,

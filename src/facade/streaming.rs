@@ -7,9 +7,15 @@
 use std::{pin::Pin, time::Duration};
 
 use futures_util::Stream;
-use tonic::{Code, Request, Response, Status, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status};
 
-use super::{Facade, call::Call, deadline::Deadline, failure::Failure, status::Asked, upstream};
+use super::{
+    Facade,
+    call::{Asker, Call},
+    failure::Failure,
+    status::Asked,
+    upstream,
+};
 use crate::api::{
     Operation, operation, pb, pb::proton_streaming_service_server::ProtonStreamingService,
 };
@@ -51,18 +57,16 @@ enum Outcome {
 /// What a stream asks with.
 struct Stub<O: Call> {
     facade: Facade,
-    metadata: MetadataMap,
-    deadline: Option<Deadline>,
+    asker: Asker,
     message: O::Request,
 }
 
 impl<O: Call<Request: Clone>> Stub<O> {
     fn new(facade: &Facade, request: Request<O::Request>) -> Self {
-        let (metadata, extensions, message) = request.into_parts();
+        let (asker, message) = Asker::of(request);
         Self {
             facade: facade.clone(),
-            metadata,
-            deadline: extensions.get().copied(),
+            asker,
             message,
         }
     }
@@ -70,14 +74,14 @@ impl<O: Call<Request: Clone>> Stub<O> {
     async fn ask(&self) -> Result<O::Response, Status> {
         let answer = self
             .facade
-            .ask::<O>(&self.metadata, self.deadline, self.message.clone())
+            .ask::<O>(&self.asker, self.message.clone())
             .await;
         answer.map(Response::into_inner).map_err(|status| *status)
     }
 
     /// Sleeps, but not beyond the deadline.
     async fn sleep(&self, sleep: impl Future<Output = ()>) -> Result<(), Status> {
-        let slept = match self.deadline {
+        let slept = match self.asker.deadline {
             None => {
                 sleep.await;
                 Some(())

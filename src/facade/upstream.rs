@@ -47,7 +47,8 @@ const RESPONSE_LIMIT: usize = 8 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
-/// A Proton endpoint in this process.
+/// A Proton endpoint in this process. Requests carry the caller's [`Principal`](crate::identity::Principal) in their
+/// extensions, where calls have one.
 pub trait Endpoint: Send + Sync + 'static {
     fn answer(&self, request: http::Request<Bytes>) -> Answer;
 
@@ -337,7 +338,13 @@ impl HttpConnector for InProcess {
             .map_err(|error| wrong(error.into()))
             .map(|request| {
                 let body = |body: SdkBody| Bytes::copy_from_slice(body.bytes().unwrap_or_default());
-                self.0.answer(request.map(body))
+                let mut request = request.map(body);
+                // Outside a call (when warming up) nobody asks.
+                let principal = UNDERWAY.try_with(|underway| underway.principal.clone());
+                if let Ok(Some(principal)) = principal {
+                    request.extensions_mut().insert(principal);
+                }
+                self.0.answer(request)
             });
         HttpConnectorFuture::new(async move {
             let response = answer?.await.map(SdkBody::from);

@@ -9,18 +9,31 @@ use tokio::time::Instant;
 use super::{
     Peer, connection,
     greeting::Greeted,
+    identity,
     life::Life,
     listener::{Front, Stream},
     outgoing::Outgoing,
     streams::Streams,
 };
-use crate::control_plane::{ControlPlane, wire::endpoint};
+use crate::{
+    control_plane::{ControlPlane, wire::endpoint},
+    identity::Identities,
+};
 
 /// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
-pub(crate) struct AwsJson(pub(crate) ControlPlane);
+pub(crate) struct AwsJson {
+    pub(crate) plane: ControlPlane,
+    pub(crate) identities: Identities,
+}
+
+/// What the requests of a connection have in common.
+struct Connection {
+    front: AwsJson,
+    peer: Peer,
+}
 
 impl Front for AwsJson {
     const HTTP1: bool = true;
@@ -32,15 +45,17 @@ impl Front for AwsJson {
         };
         let streams = Arc::new(Streams::new(Instant::now()));
         let life = life.of_connection();
-        let (plane, calls, in_flight) = (self.0, Arc::clone(&streams), life.calls.clone());
-        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        let connection = Arc::new(Connection { front: self, peer });
+        let (calls, in_flight) = (Arc::clone(&streams), life.calls.clone());
+        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let arrived = Instant::now();
             let in_flight = in_flight.token();
-            let (plane, streams) = (plane.clone(), Arc::clone(&calls));
-            request.extensions_mut().insert(peer.clone());
+            let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
             async move {
                 let call = streams.begin(arrived).await;
-                let response = endpoint::respond(&plane, request).await;
+                let AwsJson { plane, identities } = &connection.front;
+                let client = identity::client(Some(&connection.peer));
+                let response = endpoint::respond(client, plane, identities, request).await;
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

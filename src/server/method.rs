@@ -32,6 +32,11 @@ impl<'a> Method<'a> {
         self.shape() == Shape::Unary || self.service.starts_with("proton.")
     }
 
+    /// Whether anybody may call it: balancers and probes ask for health, and are nobody.
+    pub(crate) fn is_open(self) -> bool {
+        self.service == "grpc.health.v1.Health"
+    }
+
     pub(crate) fn shape(self) -> Shape {
         match (self.service, self.name) {
             (_, "GetDeploymentContent" | "PreviewDeployment") => Shape::Unary,

@@ -3,9 +3,9 @@
 //! ```text
 //!  port ──► workers    a thread a CPU, each with its own listener, connections and services
 //!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
-//!                                         ├► gRPC: stack (deadline, panics, one whole message)
+//!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
 //!                                         │    └► services: the facade, health, reflection
-//!                                         └► AWS-JSON: the control plane
+//!                                         └► AWS-JSON: identity, the control plane
 //! ```
 //!
 //! The accept loop is ours, on hyper, because the stock server times calls from the inside and
@@ -20,6 +20,7 @@ mod drain;
 mod greeting;
 mod grpc;
 pub mod health;
+mod identity;
 mod life;
 mod listen;
 mod listener;
@@ -59,12 +60,14 @@ use crate::{
         proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
     },
     control_plane::ControlPlane,
+    identity::Identities,
 };
 
 /// A server that takes calls until it is drained or dropped.
 pub struct Server {
     fronts: Vec<Workers>,
     health: Health,
+    identities: Identities,
 }
 
 impl Server {
@@ -72,20 +75,30 @@ impl Server {
     pub fn start(
         bound: Bound,
         health: Health,
+        identities: Identities,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let told = health.services();
-        let front = move || Grpc(Arc::new(Stack::new(services().and(told.clone()))));
+        let asked = identities.clone();
+        let front = move || {
+            let services = services().and(told.clone());
+            Grpc(Arc::new(Stack::new(services, asked.clone())))
+        };
         let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
         Ok(Self {
             fronts: vec![workers],
             health,
+            identities,
         })
     }
 
     /// Serves AWS-JSON as well.
     pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
-        let front = move || AwsJson(plane.clone());
+        let identities = self.identities.clone();
+        let front = move || AwsJson {
+            plane: plane.clone(),
+            identities: identities.clone(),
+        };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
         self.fronts.push(workers);
         Ok(self)

@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection, as far as the transport can tell.
 //!
-//! Every request carries it in its extensions, on both fronts. What it is worth as an identity is
-//! decided elsewhere.
+//! Both fronts ask with it who calls, and every gRPC request carries it in its extensions. What it is
+//! worth as an identity is decided elsewhere.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Code, body::Body};
 
 use super::{
-    Services, deadline,
+    Services, deadline, identity,
     life::{self, Life},
     messages::{self, Room},
     method::{Method, Shape},
@@ -15,18 +15,20 @@ use super::{
     refusal::{Outcome, Refusal, Subject},
     response::{self, End, ResponseBody},
 };
-use crate::facade::deadline::Deadline;
+use crate::{facade::deadline::Deadline, identity::Identities};
 
 /// The layers and the services under them.
 pub(crate) struct Stack {
     services: Services,
+    identities: Identities,
     room: Room,
 }
 
 impl Stack {
-    pub(crate) fn new(services: Services) -> Self {
+    pub(crate) fn new(services: Services, identities: Identities) -> Self {
         Self {
             services,
+            identities,
             room: Room::default(),
         }
     }
@@ -67,8 +69,8 @@ impl Stack {
         response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
     }
 
-    /// The layers, outermost first. Identity and limits on callers belong between the deadline and
-    /// the message: they may wait, and must not spend memory on a caller that they turn away.
+    /// The layers, outermost first. Limits on callers belong between the identity and the message:
+    /// they may wait, and must not spend memory on a caller that they turn away.
     async fn call(
         &self,
         method: Method<'_>,
@@ -89,6 +91,14 @@ impl Stack {
             life.or_closing(
                 // Around all code that depends on what was sent.
                 panics::caught(async {
+                    // Before the message: nobody's takes room. It may wait for an issuer's keys.
+                    let principal = match method.is_open() {
+                        true => None,
+                        false => Some(
+                            identity::of(&self.identities, request.headers(), request.extensions())
+                                .await?,
+                        ),
+                    };
                     // A conversation is read by its service; all else arrives whole, and takes
                     // its room until it is answered.
                     let (mut request, _room) = match shape {
@@ -100,6 +110,9 @@ impl Stack {
                     };
                     if let Some(deadline) = deadline {
                         request.extensions_mut().insert(deadline);
+                    }
+                    if let Some(principal) = principal {
+                        request.extensions_mut().insert(principal);
                     }
                     self.services
                         .call(method.service, request)

@@ -20,11 +20,12 @@ class Authority:
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(pem(self.certificate))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for `localhost`, and its key. The same name again replaces both, the certificate first."""
+    def issue(self, name: str, *uris: str) -> tuple[Path, Path]:
+        """A certificate for `localhost` and these URIs, and its key. The same name again replaces both, the certificate
+        first."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *map(x509.UniformResourceIdentifier, uris)])
         certificate = self._sign(subject, key, [(names, False)])
         files = self.directory / f"{name}.pem", self.directory / f"{name}.key"
         files[0].write_bytes(pem(certificate))

@@ -387,7 +387,7 @@ pub(crate) fn no_retries() -> Settings {
 
 /// What the messages of one method are.
 #[derive(Clone)]
-struct Dynamic(MessageDescriptor);
+pub(crate) struct Dynamic(pub(crate) MessageDescriptor);
 
 impl Codec for Dynamic {
     type Encode = DynamicMessage;

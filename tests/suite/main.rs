@@ -25,6 +25,7 @@ mod facade_transport;
 mod facade_world;
 mod golden;
 mod house;
+mod identity;
 mod machine;
 mod notify;
 mod operations;

@@ -36,6 +36,7 @@ use proton_grpc::control_plane::events::Sink;
 use proton_grpc::control_plane::provision::{Engines, local};
 use proton_grpc::control_plane::store::{Change, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
+use proton_grpc::identity::{Identities, Place};
 use tempfile::TempDir;
 
 use super::engine::Scripted;
@@ -428,6 +429,14 @@ fn caller() -> Caller {
 
 fn accounts() -> BTreeMap<String, String> {
     BTreeMap::from([(OTHER_KEY.to_owned(), OTHER_ACCOUNT.to_owned())])
+}
+
+/// Callers are let in without a question.
+pub(crate) fn nobody_asks() -> Identities {
+    Identities::nobody_asks(Place {
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
+    })
 }
 
 pub(crate) fn source(key: &str) -> TemplateVersionSourceInput {

@@ -19,7 +19,7 @@ use proton_grpc::server::{Bound, Health, Listen, Server, Services};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, source};
+use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, nobody_asks, source};
 
 fn request(operation: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     let request =
@@ -234,8 +234,11 @@ fn served(stack: &Stack) -> (Server, SocketAddr) {
     let Listen::Tcp(address) = *bound.listen() else {
         panic!("a port was asked for")
     };
-    let server = Server::start(bind(), Health::default(), Services::default).unwrap();
-    let server = server.with_aws_json(bound, stack.plane.clone()).unwrap();
+    let server = Server::start(bind(), Health::default(), nobody_asks(), Services::default);
+    let server = server
+        .unwrap()
+        .with_aws_json(bound, stack.plane.clone())
+        .unwrap();
     (server, address)
 }
 

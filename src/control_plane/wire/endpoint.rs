@@ -8,14 +8,20 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::{MAX_BODY, error::Refusal, handle, too_large};
+use super::{MAX_BODY, error::Refusal, handle_from, too_large};
 use crate::api::{Code, Error};
 use crate::control_plane::ControlPlane;
+use crate::identity::{Client, Identities};
 
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// Answers a request when all of it is there, which must not take long or much.
-pub async fn respond<B>(plane: &ControlPlane, request: Request<B>) -> Response<Full<Bytes>>
+/// Answers a client's request when all of it is there, which must not take long or much.
+pub async fn respond<B>(
+    client: Client<'_>,
+    plane: &ControlPlane,
+    identities: &Identities,
+    request: Request<B>,
+) -> Response<Full<Bytes>>
 where
     B: Body<Error: std::error::Error + Send + Sync + 'static>,
 {
@@ -24,7 +30,8 @@ where
     let refused = match body {
         Ok(Ok(body)) => {
             let request = Request::from_parts(head, body.to_bytes());
-            return handle(plane, request).await.map(Full::new);
+            let response = handle_from(client, plane, identities, request).await;
+            return response.map(Full::new);
         }
         Ok(Err(cause)) if cause.is::<LengthLimitError>() => too_large(),
         Ok(Err(_)) => Error::new(Code::Serialization, "the body ended early"),

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::api::{Code, Error};
+use crate::{
+    api::{Code, Error},
+    identity::{self, Why},
+};
 
 /// How long a throttled caller should wait, in milliseconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1000");
@@ -12,6 +15,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1000");
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
+    pub(super) name: &'static str,
     pub(super) error: Error,
 }
 
@@ -19,15 +23,35 @@ impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self {
             status: status(error.code),
+            name: error.code.name(),
             error,
+        }
+    }
+}
+
+/// In the words of AWS's JSON services, which answer all of these with 400.
+impl From<identity::Refusal> for Refusal {
+    fn from(refusal: identity::Refusal) -> Self {
+        let (code, name) = match refusal.why {
+            Why::Missing => (Code::BadCredentials, "MissingAuthenticationTokenException"),
+            Why::Malformed => (Code::BadCredentials, "IncompleteSignature"),
+            Why::Unrecognized => (Code::BadCredentials, "UnrecognizedClientException"),
+            Why::BadSignature => (Code::BadCredentials, "InvalidSignatureException"),
+            Why::Expired => (Code::ExpiredToken, "ExpiredTokenException"),
+            Why::Unmapped => (Code::AccessDenied, "AccessDeniedException"),
+            Why::NoKeys => (Code::ServiceUnavailable, "ServiceUnavailable"),
+            Why::Crowded => (Code::Throttling, "ThrottlingException"),
+        };
+        Self {
+            name,
+            ..Error::new(code, refusal.message).into()
         }
     }
 }
 
 impl Refusal {
     pub(super) fn into_response(self) -> Response<Bytes> {
-        let body =
-            serde_json::json!({ "__type": self.error.code.name(), "message": self.error.message });
+        let body = serde_json::json!({ "__type": self.name, "message": self.error.message });
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;
         if self.error.code == Code::Throttling {
@@ -73,6 +97,19 @@ mod tests {
         assert_eq!(throttled.headers()["x-amz-retry-after"], "1000");
         let invalid = Refusal::from(Error::validation("no")).into_response();
         assert!(!invalid.headers().contains_key("x-amz-retry-after"));
+    }
+
+    #[test]
+    fn a_caller_is_refused_by_a_name_that_clients_know() {
+        for why in Why::ALL {
+            let message = "no".into();
+            let refusal = Refusal::from(identity::Refusal { why, message });
+            assert_eq!(
+                Code::from_name(refusal.name),
+                Some(refusal.error.code),
+                "{why:?}"
+            );
+        }
     }
 
     #[test]

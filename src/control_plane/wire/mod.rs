@@ -1,8 +1,9 @@
 //! The AWS-JSON 1.0 endpoint, without a transport: one HTTP request in, one response out. The facade calls [`handle`] in
-//! process, [`endpoint`] is for requests from a socket.
+//! process, [`endpoint`] is for requests from a socket, where [`handle_from`] first asks who calls.
 //!
-//! The caller is the account that the access key is configured for, else the default one, always in the configured Region. The
-//! signature itself is not checked: whoever reaches the endpoint is trusted.
+//! The caller is the account and the Region of the principal that the request carries in its extensions; no header can put one
+//! there. Where nobody is asked who they are, it is the account that the access key is configured for, else the default one, in
+//! the configured Region; then no signature is checked.
 
 mod credential;
 mod dispatch;
@@ -16,8 +17,14 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::ControlPlane;
-use crate::api::{Code, Error};
+use super::{Caller, ControlPlane};
+use crate::{
+    api::{
+        Code, Error,
+        operation::{self, Class},
+    },
+    identity::{Client, Identities, Principal},
+};
 
 /// The largest request, three texts of 51,200 characters, escaped and with room to spare.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -26,7 +33,29 @@ const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-js
 const TARGET: &str = "x-amz-target";
 const SERVICE: &str = "AwsProton20200720.";
 
-/// Answers one request.
+/// Answers a request that may be anybody's.
+pub async fn handle_from(
+    client: Client<'_>,
+    plane: &ControlPlane,
+    identities: &Identities,
+    mut request: Request<Bytes>,
+) -> Response<Bytes> {
+    // An operation that is not known changes nothing.
+    let facts = operation(&request).and_then(operation::find);
+    let class = facts.map_or(Class::Read, |facts| facts.class);
+    match identities.of_request(&request, class, client).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            handle(plane, request).await
+        }
+        Err(refusal) => {
+            tracing::debug!(why = ?refusal.why, "caller refused");
+            finish(plane, error::Refusal::from(refusal).into_response())
+        }
+    }
+}
+
+/// Answers one request, of the principal in its extensions.
 pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Bytes> {
     // A panic must not take other calls on the connection with it. Nothing that it may have left
     // half done is seen again: the store takes changes whole.
@@ -59,22 +88,32 @@ async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8
         );
         return Err(error::Refusal {
             status: StatusCode::NOT_FOUND,
-            error,
+            ..error.into()
         });
     }
     if request.body().len() > MAX_BODY {
         return Err(too_large().into());
     }
-    let target = request
-        .headers()
-        .get(TARGET)
-        .and_then(|target| target.to_str().ok());
-    let Some(operation) = target.and_then(|target| target.strip_prefix(SERVICE)) else {
+    let Some(operation) = operation(request) else {
         let rule = format!("the header X-Amz-Target must be {SERVICE}<operation>");
         return Err(Error::new(Code::UnknownOperation, rule).into());
     };
-    let caller = plane.caller(credential::access_key_id(request.headers()));
+    let caller = caller(plane, request);
     Ok(dispatch::dispatch(plane, &caller, operation, request.body()).await?)
+}
+
+/// The operation that a request names.
+fn operation(request: &Request<Bytes>) -> Option<&str> {
+    let target = request.headers().get(TARGET)?;
+    target.to_str().ok()?.strip_prefix(SERVICE)
+}
+
+fn caller(plane: &ControlPlane, request: &Request<Bytes>) -> Caller {
+    let principal = request.extensions().get::<Principal>();
+    match principal.filter(|principal| !principal.is_local()) {
+        Some(principal) => Caller::new(principal.account(), principal.region()),
+        None => plane.caller(credential::access_key_id(request.headers())),
+    }
 }
 
 fn too_large() -> Error {

@@ -36,7 +36,7 @@ impl Secured {
         let bound = any_port(2).secured(Some(&tls));
         let address = address(&bound);
         let services = || Services::default().with(services::Proton);
-        let _server = Server::start(bound, Health::default(), services).unwrap();
+        let _server = Server::start(bound, Health::default(), identities(), services).unwrap();
         Self {
             authority,
             clients,

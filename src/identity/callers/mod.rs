@@ -1,0 +1,107 @@
+//! Whose account a caller acts in: the file that `--callers` names.
+//!
+//! ```toml
+//! [[caller]]
+//! spiffe = "spiffe://prod.example/ns/shop/*"      # everything below
+//! account = "111111111111"
+//!
+//! [[caller]]
+//! subject = "system:serviceaccount:ci:deployer"   # of tokens; issuer = "…" narrows it
+//! account = "222222222222"
+//! region = "eu-west-1"                            # else --region
+//!
+//! [[caller]]
+//! access-key = { id = "AKIDALICE", secret-file = "alice.secret" }
+//! account = "222222222222"
+//!
+//! [[caller]]
+//! proxied = "alice@example.com"                   # a name that the trusted proxy says
+//! account = "222222222222"
+//! ```
+//!
+//! The most exact entry wins, wherever it stands: a whole name beats a pattern, and of two patterns
+//! the longer one. Who is in no entry has no account.
+
+mod file;
+mod watched;
+
+use std::collections::HashMap;
+
+pub(super) use file::Known;
+pub(super) use watched::Watched;
+
+use super::{Place, Who, sigv4::AccessKey};
+
+/// The file as it is asked.
+#[derive(Debug, Default)]
+pub(super) struct Callers {
+    exact: HashMap<Name, Place>,
+    /// The longest first.
+    patterns: Vec<(Name, Place)>,
+    keys: HashMap<String, (AccessKey, Place)>,
+}
+
+/// What an entry matches: all of an id, or how it begins.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Spiffe(String),
+    Subject {
+        issuer: Option<String>,
+        subject: String,
+    },
+    Proxied(String),
+}
+
+impl Callers {
+    /// Where somebody acts whose identity holds.
+    pub(super) fn place(&self, who: &Who) -> Option<&Place> {
+        let names: &[Name] = match who {
+            Who::Spiffe(id) => &[Name::Spiffe(id.clone())],
+            Who::Proxied(name) => &[Name::Proxied(name.clone())],
+            Who::Token { issuer, subject } => &[
+                Name::Subject {
+                    issuer: Some(issuer.clone()),
+                    subject: subject.clone(),
+                },
+                Name::Subject {
+                    issuer: None,
+                    subject: subject.clone(),
+                },
+            ],
+            // A key is found before its signature is checked, and brings its place.
+            Who::Local | Who::AccessKey(_) => &[],
+        };
+        let exact = names.iter().find_map(|name| self.exact.get(name));
+        exact.or_else(|| {
+            let matching =
+                |(pattern, _): &&(Name, Place)| names.iter().any(|name| pattern.begins(name));
+            self.patterns.iter().find(matching).map(|(_, place)| place)
+        })
+    }
+
+    pub(super) fn key(&self, id: &str) -> Option<&(AccessKey, Place)> {
+        self.keys.get(id)
+    }
+}
+
+impl Name {
+    fn text(&self) -> &str {
+        match self {
+            Self::Spiffe(text) | Self::Proxied(text) | Self::Subject { subject: text, .. } => text,
+        }
+    }
+
+    /// Whether this is how a name of the same kind begins, which goes on after it.
+    fn begins(&self, name: &Self) -> bool {
+        let same = match (self, name) {
+            (Self::Spiffe(_), Self::Spiffe(_)) | (Self::Proxied(_), Self::Proxied(_)) => true,
+            (Self::Subject { issuer, .. }, Self::Subject { issuer: other, .. }) => issuer == other,
+            _ => false,
+        };
+        let rest = name.text().strip_prefix(self.text());
+        same && rest.is_some_and(|rest| !rest.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
