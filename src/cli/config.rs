@@ -77,15 +77,15 @@ pub struct Settings {
     pub socket_mode: u32,
 
     /// Speak TLS on addresses, with this certificate (PEM, with its chain); a new one is taken up as it comes
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// The key of --tls-cert
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// Who vouches for clients, which then need a certificate
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
 
     /// What the built-in control plane keeps
@@ -328,6 +328,21 @@ impl Settings {
                 ));
             }
         }
+        let tls = [
+            ("tls-cert", &self.tls_cert, "tls-key", &self.tls_key),
+            ("tls-key", &self.tls_key, "tls-cert", &self.tls_cert),
+            (
+                "tls-client-ca",
+                &self.tls_client_ca,
+                "tls-cert",
+                &self.tls_cert,
+            ),
+        ];
+        for (name, given, other, needed) in tls {
+            if given.is_some() && needed.is_none() {
+                return Err(format!("--{name} needs --{other}"));
+            }
+        }
         let on_files = |(_, listen): (_, &Listen)| matches!(listen, Listen::Unix(_));
         if self.tls_cert.is_some() && self.listeners().all(on_files) {
             return Err("--tls-cert: TLS is spoken on addresses, and there is none".into());
@@ -364,9 +379,11 @@ impl Settings {
             }
             (None, None) => None,
         };
-        if self.trust_domain.is_some() && self.tls_client_ca.is_none() {
+        let nobody_vouches = self.tls_client_ca.is_none() && self.trusted_proxy.is_none();
+        if self.trust_domain.is_some() && nobody_vouches {
             return Err(
-                "--trust-domain needs --tls-client-ca, which vouches for clients".to_owned(),
+                "--trust-domain needs --tls-client-ca or --trusted-proxy, which vouch for clients"
+                    .to_owned(),
             );
         }
         if sources.is_some() && !self.accounts.is_empty() {
@@ -839,7 +856,14 @@ mod tests {
     }
 
     #[test]
-    fn sources_of_identities_have_all_their_parts() {
+    fn settings_that_belong_together_may_be_given_in_different_places() {
+        let (_file, config) = file("tls-key = 'key'");
+        let settings = read(&[&config, "--tls-cert=cert"], &[]).unwrap();
+        assert!(settings.tls().is_some());
+    }
+
+    #[test]
+    fn settings_that_belong_together_come_together() {
         let proxy = "--trusted-proxy=spiffe://td/edge";
         for (flags, said) in [
             (&["--trust-domain=td"][..], "--trust-domain needs --callers"),
@@ -868,6 +892,9 @@ mod tests {
                 "--account believes",
             ),
             (&["--trust-domain=TD"], "--trust-domain"),
+            (&["--tls-cert=a"], "--tls-cert needs --tls-key"),
+            (&["--tls-key=a"], "--tls-key needs --tls-cert"),
+            (&["--tls-client-ca=a"], "--tls-client-ca needs --tls-cert"),
             (&["--trusted-proxy=anybody"], "--trusted-proxy"),
             (&["--identity-header=x user"], "--identity-header"),
         ] {
