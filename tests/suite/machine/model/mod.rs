@@ -34,6 +34,8 @@ use template::{Of, Template};
 pub(super) const ANY: &str = "<any>";
 /// Stands for any text, or none.
 pub(super) const MAYBE: &str = "<maybe>";
+/// What no name, id or ARN may be.
+pub(super) const ILLEGAL: &str = "no name!";
 /// Begins a spec that is known by its value only.
 pub(super) const NORMALISED: &str = "<normalised>";
 
@@ -48,8 +50,8 @@ const TOKEN_LIFE_MS: i64 = 8 * 60 * 60 * 1000;
 
 /// How much there may be, here and in the control plane under test.
 pub(super) mod quota {
-    pub(crate) const TEMPLATES: usize = 5;
-    pub(crate) const VERSIONS: usize = 5;
+    pub(crate) const TEMPLATES: usize = 4;
+    pub(crate) const VERSIONS: usize = 3;
     pub(crate) const ENVIRONMENTS: usize = 3;
     pub(crate) const SERVICES: usize = 2;
     pub(crate) const INSTANCES: usize = 3;
@@ -448,7 +450,11 @@ impl Model {
                 .map(|name| ("GetService", json!({"name": name}))),
         );
         for (service, blockers) in &self.blockers {
-            let levels: BTreeSet<_> = blockers.iter().map(Blocker::instance).collect();
+            let levels = blockers.iter().map(Blocker::instance);
+            let is_shown = |name: &&str| self.instance(service, name).is_ok();
+            let levels: BTreeSet<_> = levels
+                .filter(|level| level.as_ref().is_none_or(is_shown))
+                .collect();
             let summary = |instance| {
                 let request = json!({"serviceName": service, "serviceInstanceName": instance});
                 ("GetServiceSyncBlockerSummary", request)
@@ -468,26 +474,11 @@ impl Model {
     }
 }
 
-/// Members that hold names of resources.
-const NAMES: [&str; 7] = [
-    "name",
-    "templateName",
-    "environmentName",
-    "serviceName",
-    "serviceInstanceName",
-    "componentName",
-    "clientToken",
-];
-
 /// Whether the request keeps to the limits of its members.
 fn is_well_formed(request: &Value) -> bool {
-    let is_name = |name: &str| {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
-        name.len() <= 100 && name.chars().all(legal)
-    };
-    let names = NAMES.iter().filter_map(|member| text(request, member));
+    let mut members = request.as_object().expect("requests are objects").values();
     let most = request["maxResults"].as_i64().unwrap_or(1);
-    names.into_iter().all(is_name)
+    !members.any(|member| member == ILLEGAL)
         && (1..=100).contains(&most)
         && text(request, "nextToken").is_none()
 }
@@ -634,6 +625,30 @@ impl Model {
         let deployment = |deployment: &Deployment| arn(&format!("deployment/{}", deployment.id));
         found.extend(self.deployments.iter().rev().take(3).map(deployment));
         found
+    }
+
+    pub(super) fn templates_of(&self, type_: &str) -> Vec<String> {
+        let of = Of::of(type_);
+        let own = self.templates.keys().filter(|key| key.0 == of);
+        own.map(|key| key.1.clone()).collect()
+    }
+
+    pub(super) fn environments(&self) -> Vec<String> {
+        self.environments.keys().cloned().collect()
+    }
+
+    pub(super) fn services(&self) -> Vec<String> {
+        self.services.keys().cloned().collect()
+    }
+
+    pub(super) fn components(&self) -> Vec<String> {
+        self.components.keys().cloned().collect()
+    }
+
+    /// The connection by which the environment can be provisioned.
+    pub(super) fn connection_for(&self, environment: &str) -> Option<String> {
+        let ids = self.ids('c');
+        ids.into_iter().find(|id| self.is_for(id, environment))
     }
 
     pub(super) fn instances_of(&self, service: &str) -> Vec<String> {

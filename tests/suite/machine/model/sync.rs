@@ -36,11 +36,10 @@ impl Blocker {
 }
 
 fn template_key(r: &Value) -> (Of, String) {
-    let of = match need(r, "templateType") {
-        "SERVICE" => Of::Service,
-        _ => Of::Environment,
-    };
-    (of, need(r, "templateName").to_owned())
+    (
+        Of::of(need(r, "templateType")),
+        need(r, "templateName").to_owned(),
+    )
 }
 
 /// A request that is its configuration.

@@ -10,6 +10,13 @@ pub(super) enum Of {
 }
 
 impl Of {
+    pub(super) fn of(type_: &str) -> Self {
+        match type_ {
+            "SERVICE" => Self::Service,
+            _ => Self::Environment,
+        }
+    }
+
     pub(super) fn arn(self, id: &str) -> String {
         match self {
             Self::Environment => arn(&format!("environment-template/{id}")),
