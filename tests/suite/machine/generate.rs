@@ -11,7 +11,7 @@ use super::super::stack::{ACCOUNT, OTHER_ACCOUNT};
 use super::bundles::{ASKING, BUNDLES, MANIFEST, PLAIN, TERRAFORM, TERRAFORM_MANIFEST};
 use super::calls::{OPERATIONS, documented};
 use super::model::spec::CURRENT;
-use super::model::{By, ILLEGAL, Model};
+use super::model::{By, CONFLICT, ILLEGAL, Model, NOT_FOUND, QUOTA, VALIDATION};
 use super::{OK, Step};
 
 const TEMPLATES: [&str; 3] = ["net", "byo", "spare"];
@@ -68,8 +68,8 @@ fn given(request: Value) -> Value {
 }
 
 /// How often a call is drawn for its aim, and how often of these before another operation is.
-const DRAWS: usize = 24;
-const DRAWS_EACH: usize = 8;
+const DRAWS: usize = 36;
+const DRAWS_EACH: usize = 6;
 
 /// A sequence as it comes about.
 pub(super) struct Generator {
@@ -127,38 +127,44 @@ impl Generator {
 
 /// A call that ends as it is meant to, if one is found, and whether that is well.
 fn aimed(dice: &mut Dice, model: &Model) -> (bool, By, &'static str, Value) {
-    let is_well = dice.in_100(60);
+    let aim = match dice.below(20) {
+        0..12 => OK,
+        12..14 => VALIDATION,
+        14 => NOT_FOUND,
+        15..18 => CONFLICT,
+        _ => QUOTA,
+    };
     let mut draws = DRAWS;
     loop {
         let operation = operation(dice);
-        let aim = match is_well {
-            true => OK,
-            false => dice.of(&documented(operation)),
-        };
+        if aim != OK && !documented(operation).contains(&aim) {
+            continue;
+        }
         for _ in 0..DRAWS_EACH {
-            let is_connections = operation.contains("EnvironmentAccountConnection");
-            let is_others = match operation {
-                _ if is_connections => 50,
-                "ListTagsForResource" | "TagResource" | "UntagResource" => 2,
-                _ => 0,
-            };
-            let by = match dice.in_100(is_others) {
-                true => By::Other,
-                false => By::Management,
-            };
-            let mut request = given(request(dice, model, by, operation));
-            if operation != "UpdateServiceSyncBlocker" {
-                spoil(dice, &mut request);
-            }
+            let by = caller(dice, operation);
+            let request = given(request(dice, model, by, operation));
+            let request = spoilt(dice, operation, request);
             draws -= 1;
             let is_met = match model.clone().call(by, operation, &request) {
                 Ok(_) => aim == OK,
                 Err(refusal) => refusal.codes.iter().all(|code| *code == aim),
             };
             if is_met || draws == 0 {
-                return (is_met && is_well, by, operation, request);
+                return (is_met && aim == OK, by, operation, request);
             }
         }
+    }
+}
+
+fn caller(dice: &mut Dice, operation: &str) -> By {
+    let others = match operation {
+        "ListTagsForResource" | "TagResource" | "UntagResource" => 2,
+        other if other.contains("EnvironmentAccountConnection") => 50,
+        _ => 0,
+    };
+    match dice.in_100(others) {
+        true => By::Other,
+        false => By::Management,
     }
 }
 
@@ -231,7 +237,7 @@ fn cancel(resource: &str) -> (&'static str, Value) {
 }
 
 /// Breaks a limit now and then. Ids of blockers have none.
-fn spoil(dice: &mut Dice, request: &mut Value) {
+fn spoilt(dice: &mut Dice, operation: &str, mut request: Value) -> Value {
     const LIMITED: [&str; 9] = [
         "name",
         "templateName",
@@ -243,7 +249,7 @@ fn spoil(dice: &mut Dice, request: &mut Value) {
         "id",
         "resourceArn",
     ];
-    if dice.in_100(8) {
+    if dice.in_100(8) && operation != "UpdateServiceSyncBlocker" {
         let present = |member: &&&str| request.get(**member).is_some();
         let present: Vec<_> = LIMITED.iter().filter(present).collect();
         if !present.is_empty() {
@@ -253,6 +259,7 @@ fn spoil(dice: &mut Dice, request: &mut Value) {
     if dice.in_100(10) && request.get("maxResults").is_some() {
         request["maxResults"] = dice.of(&[0, 101]).into();
     }
+    request
 }
 
 fn engine_step(dice: &mut Dice, model: &Model) -> String {
