@@ -40,7 +40,7 @@ const SHORT_PATIENCE: Duration = Duration::from_secs(3);
 const OK: &str = "ok";
 
 /// Of the short form, for each store.
-const SEQUENCES: u64 = 12;
+const SEQUENCES: u64 = 8;
 
 #[derive(Clone, Debug)]
 enum Step {

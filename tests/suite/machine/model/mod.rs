@@ -27,7 +27,7 @@ use connection::Connection;
 use deployment::{Deployable, Deployment, Target};
 use environment::Environment;
 use service::Service;
-use sync::{Blocker, Config};
+use sync::{Blocker, Config, Synced};
 use template::{Of, Template};
 
 /// Stands for any text.
@@ -185,11 +185,10 @@ pub(super) struct Model {
     settings: BTreeMap<&'static str, Value>,
     repositories: BTreeMap<String, (Meta, Value)>,
     templates: BTreeMap<(Of, String), Template>,
-    template_syncs: BTreeMap<(Of, String), Config>,
+    syncs: BTreeMap<Synced, Config>,
     environments: BTreeMap<String, Environment>,
     connections: Vec<Connection>,
     services: BTreeMap<String, Service>,
-    service_syncs: BTreeMap<String, Config>,
     blockers: BTreeMap<String, Vec<Blocker>>,
     components: BTreeMap<String, Component>,
     deployments: Vec<Deployment>,
@@ -261,14 +260,10 @@ impl Model {
             "ListServiceTemplateVersions" => self.list_versions(Of::Service, r),
             "UpdateServiceTemplateVersion" => self.update_version(Of::Service, r),
             "DeleteServiceTemplateVersion" => self.delete_version(Of::Service, r),
-            "CreateTemplateSyncConfig" => self.create_template_sync(r),
-            "GetTemplateSyncConfig" => self.get_template_sync(r),
-            "UpdateTemplateSyncConfig" => self.update_template_sync(r),
-            "DeleteTemplateSyncConfig" => self.delete_template_sync(r),
-            "CreateServiceSyncConfig" => self.create_service_sync(r),
-            "GetServiceSyncConfig" => self.get_service_sync(r),
-            "UpdateServiceSyncConfig" => self.update_service_sync(r),
-            "DeleteServiceSyncConfig" => self.delete_service_sync(r),
+            "CreateTemplateSyncConfig" | "CreateServiceSyncConfig" => self.create_sync(r),
+            "GetTemplateSyncConfig" | "GetServiceSyncConfig" => self.get_sync(r),
+            "UpdateTemplateSyncConfig" | "UpdateServiceSyncConfig" => self.update_sync(r),
+            "DeleteTemplateSyncConfig" | "DeleteServiceSyncConfig" => self.delete_sync(r),
             "GetServiceSyncBlockerSummary" => self.get_blockers(r),
             "UpdateServiceSyncBlocker" => self.resolve_blocker(r),
             "GetServiceInstanceSyncStatus" => refuse(NOT_FOUND),

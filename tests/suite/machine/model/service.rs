@@ -460,7 +460,7 @@ impl Model {
             Next::End(status) => self.end_operation(name, status),
             Next::Disappear => {
                 self.services.remove(name);
-                self.service_syncs.remove(name);
+                self.syncs.remove(&(None, name.to_owned()));
                 self.blockers.remove(name);
             }
         }
