@@ -343,18 +343,18 @@ fn source(key: &str) -> Value {
     json!({"s3": {"bucket": "templates", "key": key}})
 }
 
+/// An input, seldom one that cannot be.
+fn size(dice: &mut Dice) -> Value {
+    match dice.below(7) {
+        0 => 5.into(),
+        _ => dice.of(&["small", "large", "huge", "small", CURRENT, "large"])[..].into(),
+    }
+}
+
 fn environment_spec(dice: &mut Dice) -> String {
     let mut inputs = Map::new();
     if dice.in_100(70) {
-        let sizes = [
-            json!("small"),
-            json!("large"),
-            json!("huge"),
-            json!("small"),
-            json!(CURRENT),
-            json!(5),
-        ];
-        inputs.insert("size".to_owned(), dice.of(&sizes));
+        inputs.insert("size".to_owned(), size(dice));
     }
     for (input, times) in [("zone", 25), ("colour", 10), ("said", 20)] {
         if let Some(value) = dice.maybe(times, &["a", "b"]) {
@@ -374,15 +374,7 @@ fn environment_spec(dice: &mut Dice) -> String {
 fn section(dice: &mut Dice, name: &str) -> Value {
     let mut inputs = Map::new();
     if dice.in_100(70) {
-        let sizes = [
-            json!("small"),
-            json!("large"),
-            json!("huge"),
-            json!("small"),
-            json!(CURRENT),
-            json!(5),
-        ];
-        inputs.insert("size".to_owned(), dice.of(&sizes));
+        inputs.insert("size".to_owned(), size(dice));
     }
     if dice.in_100(10) {
         inputs.insert("zone".to_owned(), "a".into());
@@ -436,14 +428,7 @@ fn instance_spec(dice: &mut Dice, model: &Model, service: &str, name: &str) -> S
     let instances = spec["instances"].as_array_mut().expect("it is a list");
     match instances.iter_mut().find(|section| section["name"] == name) {
         Some(known) => {
-            let sizes = [
-                json!("small"),
-                json!("large"),
-                json!("huge"),
-                json!(CURRENT),
-                json!(5),
-            ];
-            known["spec"] = json!({"size": dice.of(&sizes)});
+            known["spec"] = json!({"size": size(dice)});
         }
         None => instances.push(section(dice, name)),
     }

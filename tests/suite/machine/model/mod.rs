@@ -230,6 +230,10 @@ impl Model {
             return refuse(VALIDATION);
         }
         let r = request;
+        let of = match operation.contains("ServiceTemplate") {
+            true => Of::Service,
+            false => Of::Environment,
+        };
         match operation {
             "GetAccountSettings" => self.get_account_settings(),
             "UpdateAccountSettings" => self.update_account_settings(r),
@@ -240,26 +244,26 @@ impl Model {
             "DeleteRepository" => self.delete_repository(r),
             "GetRepositorySyncStatus" | "GetTemplateSyncStatus" => refuse(NOT_FOUND),
             "ListRepositorySyncDefinitions" => Ok(json!({"syncDefinitions": []})),
-            "CreateEnvironmentTemplate" => self.create_template(Of::Environment, r),
-            "GetEnvironmentTemplate" => self.get_template(Of::Environment, r),
-            "ListEnvironmentTemplates" => self.list_templates(Of::Environment),
-            "UpdateEnvironmentTemplate" => self.update_template(Of::Environment, r),
-            "DeleteEnvironmentTemplate" => self.delete_template(Of::Environment, r),
-            "CreateEnvironmentTemplateVersion" => self.create_version(Of::Environment, r),
-            "GetEnvironmentTemplateVersion" => self.get_version(Of::Environment, r),
-            "ListEnvironmentTemplateVersions" => self.list_versions(Of::Environment, r),
-            "UpdateEnvironmentTemplateVersion" => self.update_version(Of::Environment, r),
-            "DeleteEnvironmentTemplateVersion" => self.delete_version(Of::Environment, r),
-            "CreateServiceTemplate" => self.create_template(Of::Service, r),
-            "GetServiceTemplate" => self.get_template(Of::Service, r),
-            "ListServiceTemplates" => self.list_templates(Of::Service),
-            "UpdateServiceTemplate" => self.update_template(Of::Service, r),
-            "DeleteServiceTemplate" => self.delete_template(Of::Service, r),
-            "CreateServiceTemplateVersion" => self.create_version(Of::Service, r),
-            "GetServiceTemplateVersion" => self.get_version(Of::Service, r),
-            "ListServiceTemplateVersions" => self.list_versions(Of::Service, r),
-            "UpdateServiceTemplateVersion" => self.update_version(Of::Service, r),
-            "DeleteServiceTemplateVersion" => self.delete_version(Of::Service, r),
+            "CreateEnvironmentTemplate" | "CreateServiceTemplate" => self.create_template(of, r),
+            "GetEnvironmentTemplate" | "GetServiceTemplate" => self.get_template(of, r),
+            "ListEnvironmentTemplates" | "ListServiceTemplates" => self.list_templates(of),
+            "UpdateEnvironmentTemplate" | "UpdateServiceTemplate" => self.update_template(of, r),
+            "DeleteEnvironmentTemplate" | "DeleteServiceTemplate" => self.delete_template(of, r),
+            "CreateEnvironmentTemplateVersion" | "CreateServiceTemplateVersion" => {
+                self.create_version(of, r)
+            }
+            "GetEnvironmentTemplateVersion" | "GetServiceTemplateVersion" => {
+                self.get_version(of, r)
+            }
+            "ListEnvironmentTemplateVersions" | "ListServiceTemplateVersions" => {
+                self.list_versions(of, r)
+            }
+            "UpdateEnvironmentTemplateVersion" | "UpdateServiceTemplateVersion" => {
+                self.update_version(of, r)
+            }
+            "DeleteEnvironmentTemplateVersion" | "DeleteServiceTemplateVersion" => {
+                self.delete_version(of, r)
+            }
             "CreateTemplateSyncConfig" | "CreateServiceSyncConfig" => self.create_sync(r),
             "GetTemplateSyncConfig" | "GetServiceSyncConfig" => self.get_sync(r),
             "UpdateTemplateSyncConfig" | "UpdateServiceSyncConfig" => self.update_sync(r),
