@@ -128,9 +128,9 @@ impl Generator {
 /// A call that ends as it is meant to, if one is found, and whether that is well.
 fn aimed(dice: &mut Dice, model: &Model) -> (bool, By, &'static str, Value) {
     let aim = match dice.below(20) {
-        0..12 => OK,
-        12..14 => VALIDATION,
-        14 => NOT_FOUND,
+        0..10 => OK,
+        10..13 => VALIDATION,
+        13..15 => NOT_FOUND,
         15..18 => CONFLICT,
         _ => QUOTA,
     };
@@ -142,7 +142,11 @@ fn aimed(dice: &mut Dice, model: &Model) -> (bool, By, &'static str, Value) {
         }
         for _ in 0..DRAWS_EACH {
             let by = caller(dice, operation);
-            let request = given(request(dice, model, by, operation));
+            let made = model.made_by(operation);
+            let request = match made.is_empty() || dice.in_100(85) {
+                true => given(request(dice, model, by, operation)),
+                false => dice.of(&made),
+            };
             let request = spoilt(dice, operation, request);
             draws -= 1;
             let is_met = match model.clone().call(by, operation, &request) {

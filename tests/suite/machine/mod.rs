@@ -3,7 +3,7 @@
 //! goes on by itself has to end where the model says.
 //!
 //! A sequence follows from its seed. One that disagrees is shortened, step by step, for as long as it still disagrees, and printed.
-//! `scripts/machine` runs many, and then every operation must have succeeded, and have ended with each error documented for it.
+//! `scripts/machine` runs many; in 500 every operation must have succeeded, and have ended with each error documented for it.
 
 mod bundles;
 mod calls;
@@ -41,6 +41,8 @@ const OK: &str = "ok";
 
 /// Of the short form, for each store.
 const SEQUENCES: u64 = 8;
+/// In so many every operation has to end in every way.
+const ENOUGH: u64 = 500;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -424,8 +426,9 @@ fn agrees_on(engine: Engine) {
     run(engine, sequences, seed, &mut coverage);
     if asked().is_some() {
         println!("{engine:?}\n{}", table(&coverage));
-        let missed = missed(&coverage);
-        assert!(missed.is_empty(), "never ended:\n{}", missed.join("\n"));
+        let missed = missed(&coverage).join("\n");
+        println!("never ended:\n{missed}");
+        assert!(sequences < ENOUGH || missed.is_empty());
     }
 }
 

@@ -632,6 +632,16 @@ impl Model {
         own.map(|key| key.1.clone()).collect()
     }
 
+    /// The requests that made what is there, to be sent again.
+    pub(super) fn made_by(&self, operation: &str) -> Vec<Value> {
+        let metas: Vec<&Meta> = match operation {
+            "CreateEnvironment" => self.environments.values().map(|made| &made.meta).collect(),
+            "CreateService" => self.services.values().map(|made| &made.meta).collect(),
+            _ => Vec::new(),
+        };
+        metas.into_iter().map(|meta| meta.request.clone()).collect()
+    }
+
     pub(super) fn environments(&self) -> Vec<String> {
         self.environments.keys().cloned().collect()
     }
