@@ -177,6 +177,9 @@ fn operation(dice: &mut Dice) -> &'static str {
     let weight = |operation: &str| match operation {
         "DeleteService" | "DeleteEnvironment" | "DeleteRepository" => 1,
         "DeleteEnvironmentTemplate" | "DeleteServiceTemplate" => 1,
+        "DeleteEnvironmentTemplateVersion" | "DeleteServiceTemplateVersion" => 1,
+        "CreateEnvironmentTemplateVersion" | "CreateServiceTemplateVersion" => 4,
+        "UpdateServiceSyncBlocker" => 4,
         "CreateEnvironment" | "CreateService" | "CreateServiceInstance" | "CreateComponent" => 6,
         "UpdateEnvironment" | "UpdateService" | "UpdateServiceInstance" | "UpdateComponent" => 6,
         "UpdateServicePipeline" | "NotifyResourceDeploymentStatusChange" => 6,
