@@ -58,6 +58,11 @@ impl Scripted {
         std::mem::take(&mut self.script.lock().unwrap().begun)
     }
 
+    /// Whether the deployment has come here.
+    pub(crate) fn has_seen(&self, deployment_id: &str) -> bool {
+        self.script.lock().unwrap().seen.contains(deployment_id)
+    }
+
     fn look(&self, order: &Order<'_>) -> Progress {
         let mut script = self.script.lock().unwrap();
         let resource = order.target.arn.splitn(6, ':').nth(5).unwrap();

@@ -15,10 +15,20 @@ use aws_sdk_proton::error::{BoxError, ProvideErrorMetadata as _};
 use aws_sdk_proton::types::*;
 use serde_json::Value;
 
+use super::super::operations;
 use super::super::stack::{compatible, source};
+use super::model::VALIDATION;
 
 /// The error's name and its message.
 pub(super) type Refused = (String, String);
+
+/// The errors that are documented for an operation, but for those that any call can end with.
+pub(super) fn documented(operation: &str) -> Vec<&'static str> {
+    let mut all = operations::ALL.iter().map(|known| known.facts);
+    let facts = all.find(|facts| facts.name == operation);
+    let declared = facts.expect("it is one").declared.iter().copied();
+    declared.chain([VALIDATION]).collect()
+}
 
 /// The body of the last answer.
 #[derive(Clone, Debug, Default)]

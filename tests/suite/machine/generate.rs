@@ -1,32 +1,33 @@
-//! Sequences of steps, out of so few names that calls meet each other's work. What is drawn looks at the model, lest most calls
-//! name what is not there.
+//! Sequences of steps, out of so few names that calls meet each other's work.
+//!
+//! A call is aimed at an end: mostly a good one, else an error that is documented for the operation. It is drawn anew, a few times,
+//! until the model ends it so. Thus calls get by the rules and run into each of them, however seldom they would blindly.
+
+use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 
 use super::super::stack::{ACCOUNT, OTHER_ACCOUNT};
-use super::Step;
 use super::bundles::{ASKING, BUNDLES, MANIFEST, PLAIN, TERRAFORM, TERRAFORM_MANIFEST};
-use super::calls::OPERATIONS;
+use super::calls::{OPERATIONS, documented};
 use super::model::spec::CURRENT;
-use super::model::{By, Model};
+use super::model::{By, CONFLICT, ILLEGAL, Model, NOT_FOUND, QUOTA, VALIDATION};
+use super::{OK, Step};
 
-const TEMPLATES: [&str; 2] = ["net", "byo"];
-const SERVICE_TEMPLATES: [&str; 2] = ["web", "lone"];
-const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
-const INSTANCES: [&str; 3] = ["one", "two", "three"];
-const COMPONENTS: [&str; 2] = ["queue", "cache"];
+const TEMPLATES: [&str; 3] = ["net", "byo", "spare"];
+const SERVICE_TEMPLATES: [&str; 3] = ["web", "lone", "spare"];
+const ENVIRONMENTS: [&str; 4] = ["dev", "prod", "far", "attic"];
+const SERVICES: [&str; 3] = ["shop", "blog", "stall"];
+const INSTANCES: [&str; 4] = ["one", "two", "three", "four"];
+const COMPONENTS: [&str; 3] = ["queue", "cache", "bucket"];
 const ROLE: &str = "arn:aws:iam::123456789012:role/proton";
 const CONNECTION: &str = "arn:aws:codestar-connections:us-east-1:123456789012:connection/0f3ecc3c-0000-4000-8000-000000000000";
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0f3ecc3c-0000-4000-8000-000000000000";
 
 /// Numbers that follow from a seed.
-pub(super) struct Dice(u64);
+struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// SplitMix64.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -66,180 +67,206 @@ fn given(request: Value) -> Value {
     Value::Object(given.collect())
 }
 
-/// Calls that build a world in which most others can succeed.
-pub(super) fn world(dice: &mut Dice) -> Vec<Step> {
-    let (net, web, lone) = match dice.in_100(30) {
-        true => ("net-terraform", "web-terraform", "lone-terraform"),
-        false => ("net", "web", "lone"),
-    };
-    let is_terraform = net == "net-terraform";
-    let repository = json!({"provider": "GITHUB", "name": "me/infra", "branch": "main"});
-    let role = if is_terraform {
-        Value::Null
-    } else {
-        ROLE.into()
-    };
-    let repository = if is_terraform {
-        repository
-    } else {
-        Value::Null
-    };
-    let source = |key: &str| json!({"s3": {"bucket": "templates", "key": key}});
-    let published = |of: &str, name: &str| {
-        let request = json!({"templateName": name, "majorVersion": "1", "minorVersion": "0", "status": "PUBLISHED"});
-        (format!("Update{of}TemplateVersion"), request)
-    };
-    let fits = json!([{"templateName": "net", "majorVersion": "1"}]);
-    let version = |of: &str, name: &str, key: &str| {
-        let fits = if of == "Service" {
-            fits.clone()
-        } else {
-            Value::Null
-        };
-        let sources = if of == "Service" {
-            json!(["DIRECTLY_DEFINED"])
-        } else {
-            Value::Null
-        };
-        let request = json!({
-            "templateName": name, "source": source(key), "clientToken": format!("world-{name}"),
-            "compatibleEnvironmentTemplates": fits, "supportedComponentSources": sources,
-        });
-        (format!("Create{of}TemplateVersion"), request)
-    };
-    let environment = |name: &str| {
-        let request = json!({
-            "name": name, "templateName": "net", "templateMajorVersion": "1", "protonServiceRoleArn": role,
-            "componentRoleArn": ROLE, "provisioningRepository": repository,
-            "spec": json!({"proton": "EnvironmentSpec", "spec": {"size": "small"}}).to_string(),
-        });
-        ("CreateEnvironment".to_owned(), request)
-    };
-    let spec = json!({"proton": "ServiceSpec", "pipeline": {"tests": "some"}, "instances": [
-        {"name": "one", "environment": "dev", "spec": {"size": "small"}},
-        {"name": "two", "environment": "dev", "spec": {"size": "large"}},
-    ]});
-    let calls = [
-        (
-            "CreateRepository".to_owned(),
-            json!({"provider": "GITHUB", "name": "me/infra", "connectionArn": CONNECTION}),
-        ),
-        (
-            "CreateEnvironmentTemplate".to_owned(),
-            json!({"name": "net"}),
-        ),
-        version("Environment", "net", net),
-        published("Environment", "net"),
-        ("CreateServiceTemplate".to_owned(), json!({"name": "web"})),
-        version("Service", "web", web),
-        published("Service", "web"),
-        (
-            "CreateServiceTemplate".to_owned(),
-            json!({"name": "lone", "pipelineProvisioning": "CUSTOMER_MANAGED"}),
-        ),
-        version("Service", "lone", lone),
-        published("Service", "lone"),
-        (
-            "UpdateAccountSettings".to_owned(),
-            json!({"pipelineServiceRoleArn": ROLE}),
-        ),
-        environment("dev"),
-        environment("prod"),
-        (
-            "CreateService".to_owned(),
-            json!({
-                "name": "shop", "templateName": "web", "templateMajorVersion": "1", "spec": spec.to_string(),
-                "repositoryConnectionArn": CONNECTION, "repositoryId": "me/shop", "branchName": "main",
-            }),
-        ),
-    ];
-    let length = match dice.below(10) {
-        0 => 0,
-        1 | 2 => dice.below(calls.len()),
-        _ => calls.len(),
-    };
-    let step = |(operation, request): (String, Value)| {
-        let operation = OPERATIONS
-            .iter()
-            .find(|known| **known == operation)
-            .expect("it is one");
-        Step::Call(By::Management, operation, given(request))
-    };
-    calls.into_iter().take(length).map(step).collect()
+/// How often a call is drawn for its aim, and how often of these before another operation is.
+const DRAWS: usize = 36;
+const DRAWS_EACH: usize = 6;
+
+/// A sequence as it comes about.
+pub(super) struct Generator {
+    dice: Dice,
+    /// What is decided.
+    ahead: VecDeque<Step>,
 }
 
-/// What may happen next.
-pub(super) fn step(dice: &mut Dice, model: &Model) -> Step {
-    match dice.below(100) {
-        0..5 => Step::Hold(engine_step(dice, model)),
-        5..9 => Step::Fail(engine_step(dice, model)),
-        9..16 => Step::LetGo,
-        16..19 => Step::Mend,
-        19 => Step::Pass(9 * 60 * 60 * 1000),
-        _ => {
-            let operation = operation(dice);
-            let is_connections = operation.contains("EnvironmentAccountConnection");
-            let is_others = if is_connections { 50 } else { 1 };
-            let is_tags = operation.ends_with("Resource");
-            let by = match dice.in_100(is_others) && (is_connections || is_tags) {
-                true => By::Other,
-                false => By::Management,
+impl Generator {
+    /// Builds a world first.
+    pub(super) fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let ahead = world(&mut dice).into();
+        Self { dice, ahead }
+    }
+
+    /// How many steps are decided.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead.len()
+    }
+
+    /// What happens next.
+    pub(super) fn step(&mut self, model: &Model) -> Step {
+        if let Some(step) = self.ahead.pop_front() {
+            return step;
+        }
+        match self.dice.below(100) {
+            0..5 => Step::Fail(engine_step(&mut self.dice, model)),
+            5..13 => Step::LetGo,
+            13..17 => Step::Mend,
+            17 => Step::Pass(9 * 60 * 60 * 1000),
+            _ => self.call(model),
+        }
+    }
+
+    /// A call; what it deploys may be held, and cancelled then.
+    fn call(&mut self, model: &Model) -> Step {
+        let dice = &mut self.dice;
+        let (is_well, by, operation, request) = aimed(dice, model);
+        let deployed = deployed(dice, model, operation, &request);
+        let call = Step::Call(by, operation, request);
+        let Some(resource) = deployed.filter(|_| is_well && dice.in_100(35)) else {
+            return call;
+        };
+        self.ahead.push_back(call);
+        let is_delete = operation.starts_with("Delete");
+        if !is_delete && dice.in_100(35) {
+            let (operation, request) = cancel(&resource);
+            self.ahead
+                .push_back(Step::Call(By::Management, operation, request));
+        }
+        Step::Hold(format!("{}{resource}", if is_delete { '-' } else { '+' }))
+    }
+}
+
+/// A call that ends as it is meant to, if one is found, and whether that is well.
+fn aimed(dice: &mut Dice, model: &Model) -> (bool, By, &'static str, Value) {
+    let aim = match dice.below(20) {
+        0..10 => OK,
+        10..13 => VALIDATION,
+        13..15 => NOT_FOUND,
+        15..18 => CONFLICT,
+        _ => QUOTA,
+    };
+    let mut draws = DRAWS;
+    loop {
+        let operation = operation(dice);
+        if aim != OK && !documented(operation).contains(&aim) {
+            continue;
+        }
+        for _ in 0..DRAWS_EACH {
+            let by = caller(dice, operation);
+            let made = model.made_by(operation);
+            let request = match made.is_empty() || dice.in_100(85) {
+                true => given(request(dice, model, by, operation)),
+                false => dice.of(&made),
             };
-            let mut request = given(request(dice, model, by, operation));
-            spoil(dice, &mut request);
-            Step::Call(by, operation, request)
+            let request = spoilt(dice, operation, request);
+            draws -= 1;
+            let is_met = match model.clone().call(by, operation, &request) {
+                Ok(_) => aim == OK,
+                Err(refusal) => refusal.codes.iter().all(|code| *code == aim),
+            };
+            if is_met || draws == 0 {
+                return (is_met && aim == OK, by, operation, request);
+            }
         }
     }
 }
 
-fn operation(dice: &mut Dice) -> &'static str {
-    let operation = dice.of(OPERATIONS);
-    let again = match operation {
-        read if read.starts_with("Get") || read.starts_with("List") => 50,
-        "DeleteEnvironmentTemplate" | "DeleteServiceTemplate" | "DeleteRepository" => 50,
+fn caller(dice: &mut Dice, operation: &str) -> By {
+    let others = match operation {
+        "ListTagsForResource" | "TagResource" | "UntagResource" => 2,
+        other if other.contains("EnvironmentAccountConnection") => 50,
         _ => 0,
     };
-    match dice.in_100(again) {
-        true => {
-            let often: Vec<_> = OPERATIONS
-                .iter()
-                .filter(|name| {
-                    [
-                        "Environment",
-                        "Service",
-                        "Component",
-                        "ServiceInstance",
-                        "ServicePipeline",
-                    ]
-                    .iter()
-                    .any(|what| {
-                        ["Create", "Update", "Delete"]
-                            .iter()
-                            .any(|verb| **name == format!("{verb}{what}"))
-                    }) || name.starts_with("Cancel")
-                        || name.starts_with("Notify")
-                })
-                .copied()
-                .collect();
-            dice.of(&often)
-        }
-        false => operation,
+    match dice.in_100(others) {
+        true => By::Other,
+        false => By::Management,
     }
 }
 
-/// Breaks a limit now and then.
-fn spoil(dice: &mut Dice, request: &mut Value) {
-    if dice.in_100(2) {
-        for member in ["name", "templateName", "serviceName", "environmentName"] {
-            if request.get(member).is_some() {
-                request[member] = "no name!".into();
-                return;
-            }
+/// What changes deployments comes often, what ends families seldom.
+fn operation(dice: &mut Dice) -> &'static str {
+    let weight = |operation: &str| match operation {
+        "DeleteService" | "DeleteEnvironment" | "DeleteRepository" => 1,
+        "DeleteEnvironmentTemplate" | "DeleteServiceTemplate" => 1,
+        "DeleteEnvironmentTemplateVersion" | "DeleteServiceTemplateVersion" => 1,
+        "CreateEnvironmentTemplateVersion" | "CreateServiceTemplateVersion" => 4,
+        "UpdateServiceSyncBlocker" => 4,
+        "CreateEnvironment" | "CreateService" | "CreateServiceInstance" | "CreateComponent" => 6,
+        "UpdateEnvironment" | "UpdateService" | "UpdateServiceInstance" | "UpdateComponent" => 6,
+        "UpdateServicePipeline" | "NotifyResourceDeploymentStatusChange" => 6,
+
+        read if read.starts_with("Get") || read.starts_with("List") => 1,
+        _ => 2,
+    };
+    let mut at = dice.below(OPERATIONS.iter().map(|operation| weight(operation)).sum());
+    let drawn = OPERATIONS.iter().find(|operation| {
+        let weight = weight(operation);
+        let is_it = at < weight;
+        at = at.saturating_sub(weight);
+        is_it
+    });
+    drawn.expect("the dice is below the sum")
+}
+
+/// The resource that a call deploys, or one of those.
+fn deployed(dice: &mut Dice, model: &Model, operation: &str, request: &Value) -> Option<String> {
+    let text = |member: &str| request[member].as_str().unwrap_or_default();
+    let verbs = ["Create", "Update", "Delete"];
+    let what = verbs.iter().find_map(|verb| operation.strip_prefix(verb))?;
+    let part = |service: &str, name: &str| format!("service/{service}/service-instance/{name}");
+    Some(match what {
+        "Environment" => format!("environment/{}", text("name")),
+        "Component" => format!("component/{}", text("name")),
+        "ServiceInstance" => part(text("serviceName"), text("name")),
+        "ServicePipeline" => format!("service/{}/pipeline", text("serviceName")),
+        "Service" => {
+            let service = text("name");
+            let mut parts = vec![format!("service/{service}/pipeline")];
+            let spec = serde_json::from_str(text("spec")).ok();
+            let spec: Option<Value> = spec.or_else(|| model.spec_of(service));
+            let sections = spec.as_ref().and_then(|spec| spec["instances"].as_array());
+            let names = sections.into_iter().flatten();
+            let names = names.filter_map(|section| section["name"].as_str());
+            parts.extend(names.map(|name| part(service, name)));
+            dice.of(&parts)
+        }
+        _ => return None,
+    })
+}
+
+fn cancel(resource: &str) -> (&'static str, Value) {
+    let parts: Vec<&str> = resource.split('/').collect();
+    match parts[..] {
+        ["environment", name] => (
+            "CancelEnvironmentDeployment",
+            json!({"environmentName": name}),
+        ),
+        ["component", name] => ("CancelComponentDeployment", json!({"componentName": name})),
+        ["service", service, "pipeline"] => (
+            "CancelServicePipelineDeployment",
+            json!({"serviceName": service}),
+        ),
+        ["service", service, _, name] => {
+            let request = json!({"serviceName": service, "serviceInstanceName": name});
+            ("CancelServiceInstanceDeployment", request)
+        }
+        _ => unreachable!("nothing else is deployed"),
+    }
+}
+
+/// Breaks a limit now and then. Ids of blockers have none.
+fn spoilt(dice: &mut Dice, operation: &str, mut request: Value) -> Value {
+    const LIMITED: [&str; 9] = [
+        "name",
+        "templateName",
+        "serviceName",
+        "environmentName",
+        "serviceInstanceName",
+        "componentName",
+        "repositoryName",
+        "id",
+        "resourceArn",
+    ];
+    if dice.in_100(8) && operation != "UpdateServiceSyncBlocker" {
+        let present = |member: &&&str| request.get(**member).is_some();
+        let present: Vec<_> = LIMITED.iter().filter(present).collect();
+        if !present.is_empty() {
+            request[*dice.of(&present)] = ILLEGAL.into();
         }
     }
     if dice.in_100(10) && request.get("maxResults").is_some() {
         request["maxResults"] = dice.of(&[0, 101]).into();
     }
+    request
 }
 
 fn engine_step(dice: &mut Dice, model: &Model) -> String {
@@ -247,10 +274,8 @@ fn engine_step(dice: &mut Dice, model: &Model) -> String {
     let resource = match resources.is_empty() || dice.in_100(20) {
         true => dice
             .of(&[
-                "environment/dev",
-                "service/shop/service-instance/one",
+                "environment/far",
                 "service/shop/service-instance/three",
-                "service/shop/pipeline",
                 "component/queue",
             ])
             .to_owned(),
@@ -259,18 +284,84 @@ fn engine_step(dice: &mut Dice, model: &Model) -> String {
     format!("{}{resource}", dice.of(&["+", "+", "-"]))
 }
 
+/// Calls that build a world in which most others can succeed; now and then not all of it.
+#[rustfmt::skip]
+fn world(dice: &mut Dice) -> Vec<Step> {
+    let is_terraform = dice.in_100(30);
+    let engine = if is_terraform { "-terraform" } else { "" };
+    let (role, repository) = match is_terraform {
+        true => (Value::Null, json!({"provider": "GITHUB", "name": "me/infra", "branch": "main"})),
+        false => (ROLE.into(), Value::Null),
+    };
+    let published = |name: &str| json!({"templateName": name, "majorVersion": "1", "minorVersion": "0", "status": "PUBLISHED"});
+    let version = |name: &str| json!({"templateName": name, "source": source(&format!("{name}{engine}")), "clientToken": format!("world-{name}")});
+    let service_version = |name: &str| {
+        let mut request = version(name);
+        request["compatibleEnvironmentTemplates"] = json!([{"templateName": "net", "majorVersion": "1"}]);
+        request["supportedComponentSources"] = json!(["DIRECTLY_DEFINED"]);
+        request
+    };
+    let environment = |name: &str| json!({
+        "name": name, "templateName": "net", "templateMajorVersion": "1", "protonServiceRoleArn": role, "componentRoleArn": ROLE,
+        "provisioningRepository": repository, "spec": json!({"proton": "EnvironmentSpec", "spec": {"size": "small"}}).to_string(),
+    });
+    let spec = json!({"proton": "ServiceSpec", "pipeline": {"tests": "some"}, "instances": [
+        {"name": "one", "environment": "dev", "spec": {"size": "small"}}, {"name": "two", "environment": "dev", "spec": {"size": "large"}},
+    ]});
+    let mut calls = vec![
+        ("CreateEnvironmentAccountConnection", json!({
+            "environmentName": "far", "managementAccountId": ACCOUNT, "clientToken": "world", "roleArn": ROLE, "componentRoleArn": ROLE,
+        })),
+        ("AcceptEnvironmentAccountConnection", json!({"id": "<c1>"})),
+        ("CreateRepository", json!({"provider": "GITHUB", "name": "me/infra", "connectionArn": CONNECTION})),
+        ("CreateEnvironmentTemplate", json!({"name": "net"})),
+        ("CreateEnvironmentTemplateVersion", version("net")),
+        ("UpdateEnvironmentTemplateVersion", published("net")),
+        ("CreateServiceTemplate", json!({"name": "web"})),
+        ("CreateServiceTemplateVersion", service_version("web")),
+        ("UpdateServiceTemplateVersion", published("web")),
+        ("CreateServiceTemplate", json!({"name": "lone", "pipelineProvisioning": "CUSTOMER_MANAGED"})),
+        ("CreateServiceTemplateVersion", service_version("lone")),
+        ("UpdateServiceTemplateVersion", published("lone")),
+        ("UpdateAccountSettings", json!({"pipelineServiceRoleArn": ROLE})),
+        ("CreateEnvironment", environment("dev")),
+        ("CreateEnvironment", environment("prod")),
+        ("CreateService", json!({
+            "name": "shop", "templateName": "web", "templateMajorVersion": "1", "spec": spec.to_string(),
+            "repositoryConnectionArn": CONNECTION, "repositoryId": "me/shop", "branchName": "main",
+        })),
+        ("CreateServiceSyncConfig", json!({
+            "serviceName": "shop", "repositoryProvider": "GITHUB", "repositoryName": "me/infra", "branch": "main", "filePath": "ops.yaml",
+        })),
+    ];
+    match dice.below(10) {
+        0 => calls.truncate(dice.below(calls.len())),
+        1..5 => drop(calls.pop()),
+        _ => {}
+    }
+    let by = |operation| match operation {
+        "CreateEnvironmentAccountConnection" => By::Other,
+        _ => By::Management,
+    };
+    calls.into_iter().map(|(operation, request)| Step::Call(by(operation), operation, given(request))).collect()
+}
+
+fn source(key: &str) -> Value {
+    json!({"s3": {"bucket": "templates", "key": key}})
+}
+
+/// An input, seldom one that cannot be.
+fn size(dice: &mut Dice) -> Value {
+    match dice.below(7) {
+        0 => 5.into(),
+        _ => dice.of(&["small", "large", "huge", "small", CURRENT, "large"])[..].into(),
+    }
+}
+
 fn environment_spec(dice: &mut Dice) -> String {
     let mut inputs = Map::new();
     if dice.in_100(70) {
-        let sizes = [
-            json!("small"),
-            json!("large"),
-            json!("huge"),
-            json!("small"),
-            json!(CURRENT),
-            json!(5),
-        ];
-        inputs.insert("size".to_owned(), dice.of(&sizes));
+        inputs.insert("size".to_owned(), size(dice));
     }
     for (input, times) in [("zone", 25), ("colour", 10), ("said", 20)] {
         if let Some(value) = dice.maybe(times, &["a", "b"]) {
@@ -290,20 +381,12 @@ fn environment_spec(dice: &mut Dice) -> String {
 fn section(dice: &mut Dice, name: &str) -> Value {
     let mut inputs = Map::new();
     if dice.in_100(70) {
-        let sizes = [
-            json!("small"),
-            json!("large"),
-            json!("huge"),
-            json!("small"),
-            json!(CURRENT),
-            json!(5),
-        ];
-        inputs.insert("size".to_owned(), dice.of(&sizes));
+        inputs.insert("size".to_owned(), size(dice));
     }
     if dice.in_100(10) {
         inputs.insert("zone".to_owned(), "a".into());
     }
-    let environment = dice.of(&["dev", "dev", "dev", "prod"]);
+    let environment = dice.of(&["dev", "dev", "prod", "far"]);
     json!({"name": name, "environment": environment, "spec": inputs})
 }
 
@@ -352,14 +435,7 @@ fn instance_spec(dice: &mut Dice, model: &Model, service: &str, name: &str) -> S
     let instances = spec["instances"].as_array_mut().expect("it is a list");
     match instances.iter_mut().find(|section| section["name"] == name) {
         Some(known) => {
-            let sizes = [
-                json!("small"),
-                json!("large"),
-                json!("huge"),
-                json!(CURRENT),
-                json!(5),
-            ];
-            known["spec"] = json!({"size": dice.of(&sizes)});
+            known["spec"] = json!({"size": size(dice)});
         }
         None => instances.push(section(dice, name)),
     }
@@ -400,15 +476,17 @@ fn template_request(dice: &mut Dice, name: &str) -> Value {
 #[rustfmt::skip]
 fn request(dice: &mut Dice, model: &Model, by: By, operation: &str) -> Value {
     let d = dice;
-    let (template, service_template) = (d.of(&TEMPLATES), d.of(&SERVICE_TEMPLATES));
-    let (environment, service) = (d.of(&ENVIRONMENTS), d.of(&["shop", "shop", "blog"]));
-    let known = model.instances_of(service);
-    let instance = match known.is_empty() || d.in_100(15) {
-        true => d.of(&INSTANCES).to_owned(),
+    let strange = if operation.starts_with("Create") { 40 } else { 12 };
+    let mut name = |known: Vec<String>, all: &[&str]| match known.is_empty() || d.in_100(strange) {
+        true => d.of(all).to_owned(),
         false => d.of(&known),
     };
-    let instance = instance.as_str();
-    let component = d.of(&COMPONENTS);
+    let template = &*name(model.templates_of("ENVIRONMENT"), &TEMPLATES);
+    let service_template = &*name(model.templates_of("SERVICE"), &SERVICE_TEMPLATES);
+    let environment = &*name(model.environments(), &ENVIRONMENTS);
+    let service = &*name(model.services(), &SERVICES);
+    let instance = &*name(model.instances_of(service), &INSTANCES);
+    let component = &*name(model.components(), &COMPONENTS);
     let (major, minor) = (d.of(&["1", "1", "1", "2"]), d.of(&["0", "0", "1", "2"]));
     let provider = d.of(&["GITHUB", "GITHUB", "GITHUB", "BITBUCKET"]);
     let repository = d.of(&["me/infra", "me/infra", "me/apps"]);
@@ -435,7 +513,7 @@ fn request(dice: &mut Dice, model: &Model, by: By, operation: &str) -> Value {
         let key = if d.in_100(85) { d.of(usual) } else { d.of(&any) };
         json!({
             "templateName": name, "majorVersion": d.maybe(60, &[major]), "description": description, "clientToken": token(d),
-            "source": {"s3": {"bucket": "templates", "key": key}}, "tags": tags(d),
+            "source": source(key), "tags": tags(d),
         })
     };
     let fits = |d: &mut Dice| {
@@ -463,7 +541,7 @@ fn request(dice: &mut Dice, model: &Model, by: By, operation: &str) -> Value {
     match operation {
         "GetAccountSettings" | "GetResourcesSummary" => json!({}),
         "UpdateAccountSettings" => json!({
-            "pipelineServiceRoleArn": d.maybe(40, &[ROLE, ROLE, ""]), "pipelineCodebuildRoleArn": d.maybe(20, &[ROLE, ""]),
+            "pipelineServiceRoleArn": d.maybe(40, &[ROLE, ROLE, ROLE, ROLE, ""]), "pipelineCodebuildRoleArn": d.maybe(20, &[ROLE, ""]),
             "pipelineProvisioningRepository": d.in_100(30).then(|| branch(d)), "deletePipelineProvisioningRepository": d.maybe(15, &[true, false]),
         }),
         "CreateRepository" => json!({
@@ -508,10 +586,13 @@ fn request(dice: &mut Dice, model: &Model, by: By, operation: &str) -> Value {
         "GetTemplateSyncStatus" => and(of_type(d), json!({"templateVersion": major})),
         "CreateEnvironment" => {
             let is_terraform = d.in_100(25);
-            let connection = d.in_100(25).then(|| id(d, model.ids('c')));
+            let connection = match model.connection_for(environment) {
+                Some(known) => d.maybe(80, &[known]),
+                None => d.in_100(10).then(|| id(d, model.ids('c'))),
+            };
             let role = d.maybe(if connection.is_some() || is_terraform { 5 } else { 95 }, &[ROLE]);
             json!({
-                "name": environment, "templateName": d.of(&["net", "net", "net", "byo"]), "templateMajorVersion": major,
+                "name": environment, "templateName": template, "templateMajorVersion": major,
                 "templateMinorVersion": d.maybe(20, &[minor]), "spec": environment_spec(d), "description": description,
                 "protonServiceRoleArn": role, "componentRoleArn": d.maybe(60, &[ROLE]), "codebuildRoleArn": d.maybe(10, &[ROLE]),
                 "environmentAccountConnectionId": connection, "tags": tags(d),
@@ -605,7 +686,7 @@ fn request(dice: &mut Dice, model: &Model, by: By, operation: &str) -> Value {
             let (manifest, file) = d.of(&[(MANIFEST, PLAIN), (MANIFEST, ASKING), (TERRAFORM_MANIFEST, TERRAFORM), ("nonsense", PLAIN)]);
             json!({
                 "name": component, "manifest": manifest, "templateFile": file, "clientToken": token(d), "description": description, "tags": tags(d),
-                "environmentName": d.maybe(if is_attached { 20 } else { 97 }, &[environment, "dev"]), "serviceName": d.maybe(times(is_attached), &[service]),
+                "environmentName": d.maybe(if is_attached { 20 } else { 97 }, &[environment]), "serviceName": d.maybe(times(is_attached), &[service]),
                 "serviceInstanceName": d.maybe(times(is_attached), &[instance]),
                 "serviceSpec": d.in_100(if is_attached { 40 } else { 3 }).then(|| instance_spec(d, model, service, instance)),
             })

@@ -101,11 +101,7 @@ impl Model {
             .values()
             .map(|environment| &environment.repository);
         let mut branches = branches.chain(self.settings.values());
-        let syncs = self
-            .template_syncs
-            .values()
-            .chain(self.service_syncs.values());
-        let mut syncs = syncs.map(|config| {
+        let mut syncs = self.syncs.values().map(|config| {
             repository_id(
                 need(config, "repositoryProvider"),
                 need(config, "repositoryName"),

@@ -408,6 +408,13 @@ impl Model {
         went_on
     }
 
+    /// The names of the deployments that are with their engines.
+    pub(in super::super) fn held(&self) -> Vec<String> {
+        let deployments = self.deployments.iter();
+        let held = deployments.filter(|deployment| matches!(deployment.phase, Phase::Engine(..)));
+        held.map(|deployment| deployment.id.clone()).collect()
+    }
+
     fn step(&mut self, at: usize) -> bool {
         let deployment = &self.deployments[at];
         let is_cancelled = deployment.status == "CANCELLING";

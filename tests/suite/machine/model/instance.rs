@@ -161,7 +161,7 @@ impl Model {
         self.record(&target, None);
     }
 
-    fn instance(&self, service: &str, name: &str) -> Result<&Instance, Refusal> {
+    pub(super) fn instance(&self, service: &str, name: &str) -> Result<&Instance, Refusal> {
         let found = self
             .services
             .get(service)

@@ -27,13 +27,15 @@ use connection::Connection;
 use deployment::{Deployable, Deployment, Target};
 use environment::Environment;
 use service::Service;
-use sync::{Blocker, Config};
+use sync::{Blocker, Config, Synced};
 use template::{Of, Template};
 
 /// Stands for any text.
 pub(super) const ANY: &str = "<any>";
 /// Stands for any text, or none.
 pub(super) const MAYBE: &str = "<maybe>";
+/// What no name, id or ARN may be.
+pub(super) const ILLEGAL: &str = "no name!";
 /// Begins a spec that is known by its value only.
 pub(super) const NORMALISED: &str = "<normalised>";
 
@@ -48,8 +50,8 @@ const TOKEN_LIFE_MS: i64 = 8 * 60 * 60 * 1000;
 
 /// How much there may be, here and in the control plane under test.
 pub(super) mod quota {
-    pub(crate) const TEMPLATES: usize = 5;
-    pub(crate) const VERSIONS: usize = 5;
+    pub(crate) const TEMPLATES: usize = 4;
+    pub(crate) const VERSIONS: usize = 3;
     pub(crate) const ENVIRONMENTS: usize = 3;
     pub(crate) const SERVICES: usize = 2;
     pub(crate) const INSTANCES: usize = 3;
@@ -183,11 +185,10 @@ pub(super) struct Model {
     settings: BTreeMap<&'static str, Value>,
     repositories: BTreeMap<String, (Meta, Value)>,
     templates: BTreeMap<(Of, String), Template>,
-    template_syncs: BTreeMap<(Of, String), Config>,
+    syncs: BTreeMap<Synced, Config>,
     environments: BTreeMap<String, Environment>,
     connections: Vec<Connection>,
     services: BTreeMap<String, Service>,
-    service_syncs: BTreeMap<String, Config>,
     blockers: BTreeMap<String, Vec<Blocker>>,
     components: BTreeMap<String, Component>,
     deployments: Vec<Deployment>,
@@ -229,6 +230,10 @@ impl Model {
             return refuse(VALIDATION);
         }
         let r = request;
+        let of = match operation.contains("ServiceTemplate") {
+            true => Of::Service,
+            false => Of::Environment,
+        };
         match operation {
             "GetAccountSettings" => self.get_account_settings(),
             "UpdateAccountSettings" => self.update_account_settings(r),
@@ -239,34 +244,30 @@ impl Model {
             "DeleteRepository" => self.delete_repository(r),
             "GetRepositorySyncStatus" | "GetTemplateSyncStatus" => refuse(NOT_FOUND),
             "ListRepositorySyncDefinitions" => Ok(json!({"syncDefinitions": []})),
-            "CreateEnvironmentTemplate" => self.create_template(Of::Environment, r),
-            "GetEnvironmentTemplate" => self.get_template(Of::Environment, r),
-            "ListEnvironmentTemplates" => self.list_templates(Of::Environment),
-            "UpdateEnvironmentTemplate" => self.update_template(Of::Environment, r),
-            "DeleteEnvironmentTemplate" => self.delete_template(Of::Environment, r),
-            "CreateEnvironmentTemplateVersion" => self.create_version(Of::Environment, r),
-            "GetEnvironmentTemplateVersion" => self.get_version(Of::Environment, r),
-            "ListEnvironmentTemplateVersions" => self.list_versions(Of::Environment, r),
-            "UpdateEnvironmentTemplateVersion" => self.update_version(Of::Environment, r),
-            "DeleteEnvironmentTemplateVersion" => self.delete_version(Of::Environment, r),
-            "CreateServiceTemplate" => self.create_template(Of::Service, r),
-            "GetServiceTemplate" => self.get_template(Of::Service, r),
-            "ListServiceTemplates" => self.list_templates(Of::Service),
-            "UpdateServiceTemplate" => self.update_template(Of::Service, r),
-            "DeleteServiceTemplate" => self.delete_template(Of::Service, r),
-            "CreateServiceTemplateVersion" => self.create_version(Of::Service, r),
-            "GetServiceTemplateVersion" => self.get_version(Of::Service, r),
-            "ListServiceTemplateVersions" => self.list_versions(Of::Service, r),
-            "UpdateServiceTemplateVersion" => self.update_version(Of::Service, r),
-            "DeleteServiceTemplateVersion" => self.delete_version(Of::Service, r),
-            "CreateTemplateSyncConfig" => self.create_template_sync(r),
-            "GetTemplateSyncConfig" => self.get_template_sync(r),
-            "UpdateTemplateSyncConfig" => self.update_template_sync(r),
-            "DeleteTemplateSyncConfig" => self.delete_template_sync(r),
-            "CreateServiceSyncConfig" => self.create_service_sync(r),
-            "GetServiceSyncConfig" => self.get_service_sync(r),
-            "UpdateServiceSyncConfig" => self.update_service_sync(r),
-            "DeleteServiceSyncConfig" => self.delete_service_sync(r),
+            "CreateEnvironmentTemplate" | "CreateServiceTemplate" => self.create_template(of, r),
+            "GetEnvironmentTemplate" | "GetServiceTemplate" => self.get_template(of, r),
+            "ListEnvironmentTemplates" | "ListServiceTemplates" => self.list_templates(of),
+            "UpdateEnvironmentTemplate" | "UpdateServiceTemplate" => self.update_template(of, r),
+            "DeleteEnvironmentTemplate" | "DeleteServiceTemplate" => self.delete_template(of, r),
+            "CreateEnvironmentTemplateVersion" | "CreateServiceTemplateVersion" => {
+                self.create_version(of, r)
+            }
+            "GetEnvironmentTemplateVersion" | "GetServiceTemplateVersion" => {
+                self.get_version(of, r)
+            }
+            "ListEnvironmentTemplateVersions" | "ListServiceTemplateVersions" => {
+                self.list_versions(of, r)
+            }
+            "UpdateEnvironmentTemplateVersion" | "UpdateServiceTemplateVersion" => {
+                self.update_version(of, r)
+            }
+            "DeleteEnvironmentTemplateVersion" | "DeleteServiceTemplateVersion" => {
+                self.delete_version(of, r)
+            }
+            "CreateTemplateSyncConfig" | "CreateServiceSyncConfig" => self.create_sync(r),
+            "GetTemplateSyncConfig" | "GetServiceSyncConfig" => self.get_sync(r),
+            "UpdateTemplateSyncConfig" | "UpdateServiceSyncConfig" => self.update_sync(r),
+            "DeleteTemplateSyncConfig" | "DeleteServiceSyncConfig" => self.delete_sync(r),
             "GetServiceSyncBlockerSummary" => self.get_blockers(r),
             "UpdateServiceSyncBlocker" => self.resolve_blocker(r),
             "GetServiceInstanceSyncStatus" => refuse(NOT_FOUND),
@@ -448,7 +449,11 @@ impl Model {
                 .map(|name| ("GetService", json!({"name": name}))),
         );
         for (service, blockers) in &self.blockers {
-            let levels: BTreeSet<_> = blockers.iter().map(Blocker::instance).collect();
+            let levels = blockers.iter().map(Blocker::instance);
+            let is_shown = |name: &&str| self.instance(service, name).is_ok();
+            let levels: BTreeSet<_> = levels
+                .filter(|level| level.as_ref().is_none_or(is_shown))
+                .collect();
             let summary = |instance| {
                 let request = json!({"serviceName": service, "serviceInstanceName": instance});
                 ("GetServiceSyncBlockerSummary", request)
@@ -468,26 +473,11 @@ impl Model {
     }
 }
 
-/// Members that hold names of resources.
-const NAMES: [&str; 7] = [
-    "name",
-    "templateName",
-    "environmentName",
-    "serviceName",
-    "serviceInstanceName",
-    "componentName",
-    "clientToken",
-];
-
 /// Whether the request keeps to the limits of its members.
 fn is_well_formed(request: &Value) -> bool {
-    let is_name = |name: &str| {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "_-/.".contains(c);
-        name.len() <= 100 && name.chars().all(legal)
-    };
-    let names = NAMES.iter().filter_map(|member| text(request, member));
+    let mut members = request.as_object().expect("requests are objects").values();
     let most = request["maxResults"].as_i64().unwrap_or(1);
-    names.into_iter().all(is_name)
+    !members.any(|member| member == ILLEGAL)
         && (1..=100).contains(&most)
         && text(request, "nextToken").is_none()
 }
@@ -634,6 +624,40 @@ impl Model {
         let deployment = |deployment: &Deployment| arn(&format!("deployment/{}", deployment.id));
         found.extend(self.deployments.iter().rev().take(3).map(deployment));
         found
+    }
+
+    pub(super) fn templates_of(&self, type_: &str) -> Vec<String> {
+        let of = Of::of(type_);
+        let own = self.templates.keys().filter(|key| key.0 == of);
+        own.map(|key| key.1.clone()).collect()
+    }
+
+    /// The requests that made what is there, to be sent again.
+    pub(super) fn made_by(&self, operation: &str) -> Vec<Value> {
+        let metas: Vec<&Meta> = match operation {
+            "CreateEnvironment" => self.environments.values().map(|made| &made.meta).collect(),
+            "CreateService" => self.services.values().map(|made| &made.meta).collect(),
+            _ => Vec::new(),
+        };
+        metas.into_iter().map(|meta| meta.request.clone()).collect()
+    }
+
+    pub(super) fn environments(&self) -> Vec<String> {
+        self.environments.keys().cloned().collect()
+    }
+
+    pub(super) fn services(&self) -> Vec<String> {
+        self.services.keys().cloned().collect()
+    }
+
+    pub(super) fn components(&self) -> Vec<String> {
+        self.components.keys().cloned().collect()
+    }
+
+    /// The connection by which the environment can be provisioned.
+    pub(super) fn connection_for(&self, environment: &str) -> Option<String> {
+        let ids = self.ids('c');
+        ids.into_iter().find(|id| self.is_for(id, environment))
     }
 
     pub(super) fn instances_of(&self, service: &str) -> Vec<String> {

@@ -32,10 +32,12 @@ impl Pipeline {
     }
 }
 
-fn first_environment(spec: &ServiceSpec) -> String {
-    spec.instances
-        .first()
-        .map_or(String::new(), |first| first.environment.clone())
+/// Where the pipeline of a spec belongs; a service without instances is nowhere yet.
+pub(super) fn first_environment(spec: &ServiceSpec) -> String {
+    let first = spec.instances.first();
+    first.map_or("no-environment".to_owned(), |first| {
+        first.environment.clone()
+    })
 }
 
 impl Model {

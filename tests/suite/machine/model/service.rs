@@ -2,7 +2,7 @@
 
 use super::environment::merge;
 use super::instance::{Instance, Standing};
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, first_environment};
 use super::spec::ServiceSpec;
 use super::*;
 
@@ -460,7 +460,7 @@ impl Model {
             Next::End(status) => self.end_operation(name, status),
             Next::Disappear => {
                 self.services.remove(name);
-                self.service_syncs.remove(name);
+                self.syncs.remove(&(None, name.to_owned()));
                 self.blockers.remove(name);
             }
         }
@@ -512,13 +512,13 @@ impl Model {
         self.leave_behind(name);
         self.enter(name, Stage::Pipeline);
         let service = self.services.get_mut(name).expect("it is there");
-        let (text, first) = (service.spec.clone(), service.read_spec());
+        let (text, environment) = (
+            service.spec.clone(),
+            first_environment(&service.read_spec()),
+        );
         let pipeline = service.pipeline.as_mut().expect("it is awaited");
         pipeline.is_awaited = false;
-        pipeline.environment = first
-            .instances
-            .first()
-            .map_or(String::new(), |first| first.environment.clone());
+        pipeline.environment = environment;
         let wanted = deployment::State {
             spec: text,
             ..pipeline.deployed.current.clone()

@@ -35,17 +35,22 @@ impl Blocker {
     }
 }
 
-fn template_key(r: &Value) -> (Of, String) {
-    let of = match need(r, "templateType") {
-        "SERVICE" => Of::Service,
-        _ => Of::Environment,
-    };
-    (of, need(r, "templateName").to_owned())
+/// What is synced: a template of a type, or a service.
+pub(super) type Synced = (Option<Of>, String);
+
+fn synced(r: &Value) -> Synced {
+    match text(r, "templateType") {
+        Some(type_) => (Some(Of::of(type_)), need(r, "templateName").to_owned()),
+        None => (None, need(r, "serviceName").to_owned()),
+    }
 }
 
 /// A request that is its configuration.
-fn as_asked(r: &Value, member: &str) -> Answer {
-    Ok(json!({member: r}))
+fn as_asked(r: &Value) -> Answer {
+    Ok(match r["templateType"].is_null() {
+        false => json!({"templateSyncConfig": r}),
+        true => json!({"serviceSyncConfig": r}),
+    })
 }
 
 impl Model {
@@ -56,85 +61,51 @@ impl Model {
         ))
     }
 
-    pub(super) fn create_template_sync(&mut self, r: &Value) -> Answer {
-        let key = template_key(r);
+    pub(super) fn create_sync(&mut self, r: &Value) -> Answer {
+        let key = synced(r);
+        let is_there = match key.0 {
+            Some(of) => self.template(of, &key.1).is_ok(),
+            None => self.services.contains_key(&key.1),
+        };
         let mut rules = Rules::default();
-        rules.must(
-            self.templates.contains_key(&key) && self.is_linked(r),
-            VALIDATION,
-        );
-        rules.must(!self.template_syncs.contains_key(&key), CONFLICT);
+        rules.must(is_there && self.is_linked(r), VALIDATION);
+        rules.must(!self.syncs.contains_key(&key), CONFLICT);
         rules.end()?;
-        self.template_syncs.insert(key, r.clone());
-        as_asked(r, "templateSyncConfig")
+        self.syncs.insert(key, r.clone());
+        as_asked(r)
     }
 
-    pub(super) fn get_template_sync(&self, r: &Value) -> Answer {
-        match self.template_syncs.get(&template_key(r)) {
-            Some(config) => as_asked(config, "templateSyncConfig"),
+    pub(super) fn get_sync(&self, r: &Value) -> Answer {
+        match self.syncs.get(&synced(r)) {
+            Some(config) => as_asked(config),
             None => refuse(NOT_FOUND),
         }
     }
 
-    pub(super) fn update_template_sync(&mut self, r: &Value) -> Answer {
-        let key = template_key(r);
+    pub(super) fn update_sync(&mut self, r: &Value) -> Answer {
+        let key = synced(r);
         let mut rules = Rules::default();
-        rules.must(self.template_syncs.contains_key(&key), NOT_FOUND);
+        rules.must(self.syncs.contains_key(&key), NOT_FOUND);
         rules.must(self.is_linked(r), VALIDATION);
         rules.end()?;
-        self.template_syncs.insert(key, r.clone());
-        as_asked(r, "templateSyncConfig")
+        self.syncs.insert(key, r.clone());
+        as_asked(r)
     }
 
-    pub(super) fn delete_template_sync(&mut self, r: &Value) -> Answer {
-        match self.template_syncs.remove(&template_key(r)) {
-            Some(config) => as_asked(&config, "templateSyncConfig"),
-            None => refuse(NOT_FOUND),
+    pub(super) fn delete_sync(&mut self, r: &Value) -> Answer {
+        let key = synced(r);
+        if key.0.is_none() {
+            self.blockers.remove(&key.1);
         }
-    }
-
-    pub(super) fn create_service_sync(&mut self, r: &Value) -> Answer {
-        let service = need(r, "serviceName");
-        let mut rules = Rules::default();
-        rules.must(
-            self.services.contains_key(service) && self.is_linked(r),
-            VALIDATION,
-        );
-        rules.must(!self.service_syncs.contains_key(service), CONFLICT);
-        rules.end()?;
-        self.service_syncs.insert(service.to_owned(), r.clone());
-        as_asked(r, "serviceSyncConfig")
-    }
-
-    pub(super) fn get_service_sync(&self, r: &Value) -> Answer {
-        match self.service_syncs.get(need(r, "serviceName")) {
-            Some(config) => as_asked(config, "serviceSyncConfig"),
-            None => refuse(NOT_FOUND),
-        }
-    }
-
-    pub(super) fn update_service_sync(&mut self, r: &Value) -> Answer {
-        let service = need(r, "serviceName");
-        let mut rules = Rules::default();
-        rules.must(self.service_syncs.contains_key(service), NOT_FOUND);
-        rules.must(self.is_linked(r), VALIDATION);
-        rules.end()?;
-        self.service_syncs.insert(service.to_owned(), r.clone());
-        as_asked(r, "serviceSyncConfig")
-    }
-
-    pub(super) fn delete_service_sync(&mut self, r: &Value) -> Answer {
-        let service = need(r, "serviceName");
-        self.blockers.remove(service);
-        match self.service_syncs.remove(service) {
-            Some(config) => as_asked(&config, "serviceSyncConfig"),
+        match self.syncs.remove(&key) {
+            Some(config) => as_asked(&config),
             None => refuse(NOT_FOUND),
         }
     }
 
     /// What is done by hand blocks the sync of an instance, or, where one is deleted, of the service.
     pub(super) fn block(&mut self, service: &str, instance: Option<&str>, cause: &str) {
-        if !self.service_syncs.contains_key(service) {
+        if !self.syncs.contains_key(&(None, service.to_owned())) {
             return;
         }
         let (id, created) = (self.id('b'), self.now);

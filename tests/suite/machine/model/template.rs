@@ -10,6 +10,13 @@ pub(super) enum Of {
 }
 
 impl Of {
+    pub(super) fn of(type_: &str) -> Self {
+        match type_ {
+            "SERVICE" => Self::Service,
+            _ => Self::Environment,
+        }
+    }
+
     pub(super) fn arn(self, id: &str) -> String {
         match self {
             Self::Environment => arn(&format!("environment-template/{id}")),
@@ -159,7 +166,10 @@ impl Model {
         };
         let mut rules = Rules::default();
         rules.must(template.versions.is_empty(), CONFLICT);
-        rules.must(!self.template_syncs.contains_key(&key), CONFLICT);
+        rules.must(
+            !self.syncs.contains_key(&(Some(of), key.1.clone())),
+            CONFLICT,
+        );
         rules.end()?;
         let answer = self.template_answer(of, &key.1);
         self.templates.remove(&key);
