@@ -145,12 +145,13 @@ impl Snapshot {
         let (name, is_pattern) = entry.name(known)?.ok_or(ONE_OF)?;
         if is_pattern {
             callers.patterns.push((name, place));
-        } else if callers.exact.contains_key(&name) {
-            return Err(format!("{} is there twice", name.text()));
-        } else {
-            callers.exact.insert(name, place);
+            return Ok(());
         }
-        Ok(())
+        let text = name.text().to_owned();
+        match callers.exact.insert(name, place) {
+            None => Ok(()),
+            Some(_) => Err(format!("{text} is there twice")),
+        }
     }
 }
 

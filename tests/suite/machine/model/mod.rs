@@ -627,7 +627,7 @@ impl Model {
     }
 
     pub(super) fn templates_of(&self, type_: &str) -> Vec<String> {
-        let of = Of::of(type_);
+        let of = Of::named(type_);
         let own = self.templates.keys().filter(|key| key.0 == of);
         own.map(|key| key.1.clone()).collect()
     }

@@ -40,7 +40,7 @@ pub(super) type Synced = (Option<Of>, String);
 
 fn synced(r: &Value) -> Synced {
     match text(r, "templateType") {
-        Some(type_) => (Some(Of::of(type_)), need(r, "templateName").to_owned()),
+        Some(type_) => (Some(Of::named(type_)), need(r, "templateName").to_owned()),
         None => (None, need(r, "serviceName").to_owned()),
     }
 }

@@ -10,7 +10,7 @@ pub(super) enum Of {
 }
 
 impl Of {
-    pub(super) fn of(type_: &str) -> Self {
+    pub(super) fn named(type_: &str) -> Self {
         match type_ {
             "SERVICE" => Self::Service,
             _ => Self::Environment,
