@@ -170,6 +170,12 @@ async fn a_wait_for_a_pipeline_watches_the_pipeline() {
     stack.engine.hold("+service/shop/pipeline");
     let create = stack.creating_service("shop", &both());
     create.send().await.unwrap();
+    let steps = [
+        "+service/shop/pipeline",
+        "+service/shop/service-instance/dev",
+        "+service/shop/service-instance/prod",
+    ];
+    stack.have_begun(&steps).await;
 
     let front = Front::of(&stack.plane);
     let name = "shop".to_owned();
