@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,10 +12,11 @@ use hyper_util::rt::TokioIo;
 use proton_grpc::control_plane::ambient::Ambient as _;
 use proton_grpc::control_plane::events::Sink;
 use proton_grpc::control_plane::reconcile;
-use proton_grpc::control_plane::store::Store;
+use proton_grpc::control_plane::store::{Database, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::postgres;
 use super::stack::{START_MS, Stack};
 
 /// What the listener does about one event.
@@ -91,8 +91,16 @@ fn told(events: &[Value]) -> Vec<(&str, &str)> {
     names.collect()
 }
 
-fn over(directory: &Path, sink: Sink) -> Stack {
-    Stack::over(Store::open(directory).unwrap(), Some(sink))
+/// One of the processes on the database.
+async fn on(database: &Database, sink: Sink) -> Stack {
+    Stack::over(postgres::join(database).await, Some(sink))
+}
+
+/// Another one, which counts its ids from elsewhere.
+async fn later_on(database: &Database, sink: Sink) -> Stack {
+    let stack = on(database, sink).await;
+    (0..1000).for_each(|_| drop(stack.clock.uuid()));
+    stack
 }
 
 #[tokio::test]
@@ -106,7 +114,7 @@ async fn what_is_refused_comes_again_before_what_follows() {
     let tries = refusals.len() + 1;
     let (listener, sink) = Listener::start(refusals).await;
     let directory = TempDir::new().unwrap();
-    let stack = over(directory.path(), sink).working();
+    let stack = Stack::over(Store::open(directory.path()).unwrap(), Some(sink)).working();
     // Nobody who calls waits for the listener.
     for name in ["one", "two", "three"] {
         stack.create_environment_template(name).await;
@@ -135,9 +143,9 @@ async fn what_is_refused_comes_again_before_what_follows() {
 
 #[tokio::test]
 async fn what_was_taken_but_not_forgotten_comes_again_under_its_id() {
-    let directory = TempDir::new().unwrap();
+    let database = postgres::new_database().await;
     let (listener, sink) = Listener::start([Reply::Silence]).await;
-    let stack = over(directory.path(), sink);
+    let stack = on(&database, sink).await;
     stack.create_environment_template("one").await;
     stack.create_environment_template("two").await;
     let working = reconcile::run(stack.plane.clone(), std::future::pending());
@@ -153,7 +161,7 @@ async fn what_was_taken_but_not_forgotten_comes_again_under_its_id() {
 
     // The turn of the process that died has to end first.
     let (listener, sink) = Listener::start([]).await;
-    let stack = over(directory.path(), sink).working();
+    let stack = later_on(&database, sink).await.working();
     let after = stack
         .until("the listener has all events", async || {
             stack.clock.advance(Duration::from_millis(100));
@@ -169,9 +177,9 @@ async fn what_was_taken_but_not_forgotten_comes_again_under_its_id() {
 
 #[tokio::test]
 async fn who_stops_in_an_orderly_way_leaves_the_turn_to_others() {
-    let directory = TempDir::new().unwrap();
+    let database = postgres::new_database().await;
     let (listener, sink) = Listener::start([Reply::Silence]).await;
-    let stack = over(directory.path(), sink);
+    let stack = on(&database, sink).await;
     stack.create_environment_template("one").await;
     let (stop, stopping) = tokio::sync::oneshot::channel::<()>();
     let stopped = async { stopping.await.unwrap() };
@@ -186,7 +194,7 @@ async fn who_stops_in_an_orderly_way_leaves_the_turn_to_others() {
     stack.plane.close().await;
 
     let (listener, sink) = Listener::start([]).await;
-    let stack = over(directory.path(), sink).working();
+    let stack = later_on(&database, sink).await.working();
     stack
         .until(
             "the listener has the event, without time passing",
