@@ -109,8 +109,9 @@ impl Model {
             &self.templates[&(Of::Service, current.template.clone())].versions[&current.number];
         rules.must(!is_new || version.takes_components, VALIDATION);
         rules.must(!is_new || !self.is_attached_to(service, name), VALIDATION);
-        let spec = ServiceSpec::read(spec.unwrap_or(&current.spec));
-        let section = spec.as_ref().and_then(|spec| spec.instance(name));
+        // A component has no current values to keep.
+        let spec = ServiceSpec::filled(spec.unwrap_or(&current.spec), None);
+        let section = spec.as_ref().and_then(|(spec, _)| spec.instance(name));
         let bundle = version.bundle.expect("it is deployed");
         rules.must(
             section.is_some_and(|section| spec::fits(&section.inputs, bundle.kind, bundle.zone)),
