@@ -64,8 +64,12 @@ pub(crate) async fn previews(
 ) -> Result<Vec<pb::PreviewedDeployment>, Status> {
     let call = Some(pb::PreviewedCall { kind: Some(call) });
     let request = Request::new(pb::PreviewDeploymentRequest { call });
-    let answer = facade(stack).preview_deployment(request).await?;
-    Ok(answer.into_inner().deployments)
+    let answer = facade(stack)
+        .preview_deployment(request)
+        .await?
+        .into_inner();
+    assert_eq!(answer.content, answer.deployments[0].content, "the first");
+    Ok(answer.deployments)
 }
 
 /// What the one deployment of a call would send.

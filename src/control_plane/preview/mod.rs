@@ -93,10 +93,11 @@ pub(super) async fn preview_deployment(
         }
     };
     let deployments = deployments.map_err(refused)?;
-    match deployments.is_empty() {
-        false => Ok(pb::PreviewDeploymentResponse { deployments }),
-        true => Err(deploys_nothing()),
-    }
+    let first = deployments.first().ok_or_else(deploys_nothing)?;
+    Ok(pb::PreviewDeploymentResponse {
+        content: first.content.clone(),
+        deployments,
+    })
 }
 
 /// The deployment of a resource, which is in the state that a call would leave; none if the call deploys nothing.
