@@ -115,11 +115,7 @@ impl Stack {
         self.engine.mend();
         let delete = self.client.delete_service().name("shop");
         delete.send().await.unwrap();
-        self.until("the service is gone", async || {
-            let got = self.client.get_service().name("shop").send().await;
-            got.err().map(drop)
-        })
-        .await;
+        self.service_goes("shop").await;
     }
 
     async fn component_comes_and_goes(&self) {

@@ -290,11 +290,7 @@ async fn an_environment_stays_while_instances_are_in_it() {
         .send()
         .await
         .unwrap();
-    stack
-        .until("the service is gone", async || {
-            stack.client.get_service().name("shop").send().await.err()
-        })
-        .await;
+    stack.service_goes("shop").await;
     delete("dev").await.unwrap();
 }
 
@@ -694,11 +690,7 @@ async fn a_service_is_deleted_with_everything_at_once() {
         ])
         .await;
     stack.go_on();
-    stack
-        .until("the service is gone", async || {
-            stack.client.get_service().name("shop").send().await.err()
-        })
-        .await;
+    stack.service_goes("shop").await;
     assert!(delete().await.is_none());
     let again = stack.created_service("shop", &both()).await;
     assert_eq!(again.status, ServiceStatus::Active);
@@ -735,11 +727,7 @@ async fn what_could_not_be_deleted_can_be_deleted_again_and_nothing_else() {
         .send()
         .await
         .unwrap();
-    stack
-        .until("the service is gone", async || {
-            stack.client.get_service().name("shop").send().await.err()
-        })
-        .await;
+    stack.service_goes("shop").await;
 }
 
 #[tokio::test]

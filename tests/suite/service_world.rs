@@ -342,6 +342,14 @@ impl Stack {
         assert_eq!(seen, steps);
     }
 
+    pub(crate) async fn service_goes(&self, name: &str) {
+        self.until("the service is gone", async || {
+            let got = self.client.get_service().name(name).send().await;
+            got.err().map(drop)
+        })
+        .await;
+    }
+
     /// What was held goes on.
     pub(crate) fn go_on(&self) {
         self.engine.let_go();
