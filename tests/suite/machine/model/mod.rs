@@ -335,6 +335,8 @@ impl Model {
         match used {
             None => Ok(None),
             Some(used) if used.request == fingerprint(request) => Ok(Some(used.made.clone())),
+            // What is wrong by itself comes before what is wrong beside another request.
+            Some(_) if tags(request).is_err() => refuse(VALIDATION),
             Some(_) => mismatch(),
         }
     }
