@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
-from grpcurl import TOOLS
+from certificates import Authority
+from grpcurl import TOOLS, grpcurl
+from server import Server
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "envoy"
 START_SECONDS = 30
@@ -39,6 +41,35 @@ def endpoints(*addresses: str) -> list[dict[str, Any]]:
         return {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
 
     return [{"lb_endpoints": [endpoint(address) for address in addresses]}]
+
+
+def edge(authority: Authority, contract: Path, *addresses: str) -> dict[str, Any]:
+    """The configuration of the edge, in front of processes that this authority vouches for as `localhost`."""
+    certificate, key = authority.issue("edge")
+    replaced = {
+        "/etc/proton-grpc/edge/tls.crt": str(certificate),
+        "/etc/proton-grpc/edge/tls.key": str(key),
+        "/etc/proton-grpc/edge}": f"{authority.directory}}}",
+        "/etc/proton-grpc/upstream/ca.crt": str(authority.ca),
+        "/etc/proton-grpc/contract.binpb": str(contract),
+        "proton-grpc-headless": "localhost",
+    }
+    settings = configuration(DEPLOY / "edge.yaml", replaced)
+    (cluster,) = settings["static_resources"]["clusters"]
+    cluster["load_assignment"]["endpoints"] = endpoints(*addresses)
+    return settings
+
+
+def describe(server: Server, directory: Path) -> Path:
+    """The contract for the edge, as deploy/README.md has it."""
+    whole = directory / "contract.binpb"
+    with whole.open("wb") as written:
+        for symbols in ([], ["google.rpc.ErrorInfo"]):
+            part = directory / "part.binpb"
+            told = grpcurl("current", "-protoset-out", str(part), server.grpc, "describe", *symbols)
+            assert told.returncode == 0, told.stderr
+            written.write(part.read_bytes())
+    return whole
 
 
 class Envoy:

@@ -16,10 +16,10 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 import contract
+import envoy
 from certificates import Authority
-from envoy import DEPLOY, Envoy, configuration, endpoints
+from envoy import DEPLOY, Envoy, configuration
 from expectations import Details
-from grpcurl import grpcurl
 from server import Server
 
 WEB = "spiffe://prod.example/shop/web"
@@ -65,15 +65,15 @@ def sidecar(tmp_path_factory, authority) -> Iterator[Envoy]:
         "/etc/proton-grpc/tls}": f"{directory}}}",
     }
     with Server(directory / "server", flags=flags):
-        with Envoy(directory / "envoy", configuration(DEPLOY / "sidecar.yaml", replaced)) as envoy:
-            yield envoy
+        with Envoy(directory / "envoy", configuration(DEPLOY / "sidecar.yaml", replaced)) as running:
+            yield running
 
 
 @contextmanager
-def with_certificate(envoy: Envoy, authority: Authority, *uris: str) -> Iterator[grpc.Channel]:
+def with_certificate(sidecar: Envoy, authority: Authority, *uris: str) -> Iterator[grpc.Channel]:
     certificate, key = (file.read_bytes() for file in authority.issue("client", *uris))
     shown = grpc.ssl_channel_credentials(authority.ca.read_bytes(), key, certificate)
-    with grpc.secure_channel(envoy.addresses["mtls"].replace("127.0.0.1", "localhost"), shown) as channel:
+    with grpc.secure_channel(sidecar.addresses["mtls"].replace("127.0.0.1", "localhost"), shown) as channel:
         yield channel
 
 
@@ -133,39 +133,16 @@ class Edge:
 
 
 @pytest.fixture(scope="module")
-def descriptors(tmp_path_factory):
-    """The contract for the transcoder, from a server as deploy/envoy/README.md has it."""
-    directory = tmp_path_factory.mktemp("descriptors")
-    parts = {"contract": [], "errors": ["google.rpc.ErrorInfo"]}
-    with Server(directory / "server") as server:
-        for part, symbol in parts.items():
-            written = grpcurl("current", "-protoset-out", str(directory / part), server.grpc, "describe", *symbol)
-            assert written.returncode == 0, written.stderr
-    whole = directory / "contract.binpb"
-    whole.write_bytes(b"".join((directory / part).read_bytes() for part in parts))
-    return whole
-
-
-@pytest.fixture(scope="module")
-def begin(authority, descriptors):
+def begin(tmp_path_factory, authority):
     """Starts an edge in front of the processes at these addresses."""
+    directory = tmp_path_factory.mktemp("contract")
+    with Server(directory / "server") as server:
+        described = envoy.describe(server, directory)
 
     @contextmanager
     def begin(directory, *addresses: str) -> Iterator[Edge]:
-        certificate, key = authority.issue("edge")
-        replaced = {
-            "/etc/proton-grpc/edge/tls.crt": str(certificate),
-            "/etc/proton-grpc/edge/tls.key": str(key),
-            "/etc/proton-grpc/edge}": f"{authority.directory}}}",
-            "/etc/proton-grpc/upstream/ca.crt": str(authority.ca),
-            "/etc/proton-grpc/contract.binpb": str(descriptors),
-            "proton-grpc-headless": "localhost",
-        }
-        settings = configuration(DEPLOY / "edge.yaml", replaced)
-        (cluster,) = settings["static_resources"]["clusters"]
-        cluster["load_assignment"]["endpoints"] = endpoints(*addresses)
-        with Envoy(directory, settings) as envoy:
-            edge = Edge(envoy, authority)
+        with Envoy(directory, envoy.edge(authority, described, *addresses)) as running:
+            edge = Edge(running, authority)
             yield edge
             edge.channel.close()
 
