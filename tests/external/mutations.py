@@ -5,7 +5,6 @@ config tells. A change that had no answer is sent again if the server knows it a
 may have happened, so the client looks first.
 """
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -35,7 +34,10 @@ TEMPLATE_FILE = COMPONENT["templateFile"]
 TRIES = 100
 SECONDS = 60
 PAUSE = 0.01
+# DEPLOYMENT_STATUS_IN_PROGRESS
 IN_PROGRESS = 1
+# By what the server may know a call again: a token of the client's, or the name that proxies give to a call.
+KEYS = ["idempotency-key", "x-request-id"]
 
 
 def lossy(directory: Path, mutations: int, seed: int = 0) -> dict[str, int]:
@@ -69,6 +71,7 @@ class Mutator:
         options = [("grpc.service_config", SERVICE_CONFIG), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.insecure_channel(address, options)
         self.stub = contract.stub_class(contract.SERVICE)(self.channel)
+        self.key = KEYS[0]
         self.changes = self.repeats = self.looks = 0
         # Markers of what must have been made once each, and how things must be in the end.
         self.made: list[str] = []
@@ -91,8 +94,9 @@ class Mutator:
 
     def run(self, changes: int) -> None:
         kinds = [self.version, self.environment, self.component, self.template, self.describe, self.label]
-        for number, kind in enumerate(itertools.islice(itertools.cycle(kinds), changes)):
-            kind(f"{self.name}n{number}")
+        for number in range(changes):
+            self.key = KEYS[number // len(kinds) % len(KEYS)]
+            kinds[number % len(kinds)](f"{self.name}n{number}")
             self.changes += 1
 
     def version(self, marker: str) -> None:
@@ -133,13 +137,11 @@ class Mutator:
 
     def change(self, operation: str, name: str, happened: Callable[[], bool] | None = None, /, **request: Any) -> None:
         """Makes a change once, if it can be found out whether it `happened` or, without that, the server knows it again."""
-        # Half of them by a token of the client's, the others by the name that proxies give to a call.
-        key = "idempotency-key" if self.changes % 2 else "x-request-id"
         open_ended = False
         for attempt in range(TRIES):
             self.repeats += attempt > 0
             try:
-                self.call(operation, ((key, name),), **request)
+                self.call(operation, ((self.key, name),), **request)
                 return
             except grpc.RpcError as error:
                 info = Details(error).info

@@ -1,9 +1,9 @@
 """Processes behind an Envoy that are restarted one after the other, while clients call at a steady rate and repeat nothing."""
 
 import signal
+import sys
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,9 +14,8 @@ import envoy
 from certificates import Authority
 from envoy import Envoy
 from postgres import Postgres
-from server import Server, put_bundle, ENVIRONMENT_BUNDLE
-from wires import AwsJson
-from world import ENVIRONMENT_SOURCE, must
+from server import ENVIRONMENT_BUNDLE, Server, put_bundle
+from world import ENVIRONMENT_SOURCE
 
 REPLICAS = 2
 CLIENTS = 10
@@ -40,6 +39,7 @@ class Load:
 
     def run(self, client: int) -> None:
         stub, began = self.stubs[client], time.monotonic()
+        stub.CreateEnvironmentTemplate(contract.request("CreateEnvironmentTemplate", {"name": f"t{client}"}), timeout=CALL_SECONDS)
         for number in range(1 << 20):
             due = began + (number + client / CLIENTS) * CLIENTS / CALLS_A_SECOND
             if self._enough.wait(max(0.0, due - time.monotonic())):
@@ -51,6 +51,17 @@ class Load:
             except grpc.RpcError as error:
                 self.failed.append(f"{time.strftime('%X')} {operation}: {error.code().name}: {error.details()}")
             self.seconds.append(time.monotonic() - begun)
+
+    def figures(self, seconds: float) -> dict[str, float]:
+        took = sorted(1000 * each for each in self.seconds)
+        return {
+            "calls": len(took),
+            "calls_a_second": round(len(took) / seconds, 1),
+            "failed": len(self.failed),
+            "median_ms": round(took[len(took) // 2], 1),
+            "p99_ms": round(took[len(took) * 99 // 100], 1),
+            "slowest_ms": round(took[-1], 1),
+        }
 
 
 def call_of(client: int, number: int) -> tuple[str, dict]:
@@ -74,6 +85,7 @@ class Replica:
     def __init__(self, directory: Path, bundles: Path, flags: list[str]):
         self.directory, self.bundles, self.flags = directory, bundles, flags
         self.address = "127.0.0.1:0"
+        self.server: Server | None = None
 
     def start(self) -> None:
         flags = [*self.flags, f"--listen={self.address}"]
@@ -86,6 +98,10 @@ class Replica:
             return self.server.process.wait(DRAIN_SECONDS)
         finally:
             self.server.close()
+
+    def kill(self) -> None:
+        if self.server:
+            self.server.kill()
 
 
 def restarts(directory: Path, number: int, drain_wait: int = 2) -> dict[str, float]:
@@ -105,7 +121,7 @@ def restarts(directory: Path, number: int, drain_wait: int = 2) -> dict[str, flo
             return under_load(authority, replicas, edge, number)
     finally:
         for replica in replicas:
-            replica.server.kill()
+            replica.kill()
         database.stop()
 
 
@@ -113,39 +129,25 @@ def under_load(authority: Authority, replicas: list[Replica], edge: Envoy, numbe
     trusted = grpc.ssl_channel_credentials(authority.ca.read_bytes())
     address = edge.addresses["edge"].replace("127.0.0.1", "localhost")
     once = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.secure_channel(address, trusted, once) for _ in range(CLIENTS)]
-    for client in range(CLIENTS):
-        contract.stub_class(contract.SERVICE)(channels[client]).CreateEnvironmentTemplate(
-            contract.request("CreateEnvironmentTemplate", {"name": f"t{client}"}), wait_for_ready=True, timeout=CALL_SECONDS
-        )
-    load, began = Load(channels), time.monotonic()
+    load, began = Load([grpc.secure_channel(address, trusted, once) for _ in range(CLIENTS)]), time.monotonic()
+    await_healthy(edge)
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(load.run, client) for client in range(CLIENTS)]
         try:
             for restart in range(number):
-                await_healthy(edge)
                 replica = replicas[restart % REPLICAS]
                 ended = replica.stop()
                 assert ended == 0, f"a drained process ended with {ended}: {replica.server.log.read_text()}"
                 replica.start()
-            await_healthy(edge)
+                await_healthy(edge)
         finally:
             load.stop()
     for client in clients:
         client.result()
-    took = sorted(load.seconds)
-    for line in load.failed:
-        print(line)
-    return {
-        "restarts": number,
-        "calls": len(took),
-        "calls_a_second": round(len(took) / (time.monotonic() - began), 1),
-        "failed": len(load.failed),
-        "repeated_by_envoy": edge.statistic("cluster.proton-grpc.upstream_rq_retry"),
-        "median_ms": round(took[len(took) // 2] * 1000, 1),
-        "p99_ms": round(took[len(took) * 99 // 100] * 1000, 1),
-        "slowest_ms": round(took[-1] * 1000, 1),
-    }
+    for failure in load.failed:
+        print(failure, file=sys.stderr)
+    repeats = edge.statistic("cluster.proton-grpc.upstream_rq_retry")
+    return {"restarts": number, **load.figures(time.monotonic() - began), "repeated_by_envoy": repeats}
 
 
 def await_healthy(edge: Envoy) -> None:
