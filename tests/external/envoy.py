@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
+import pytest
 import yaml
 
+import contract
 from certificates import Authority
 from grpcurl import TOOLS, grpcurl
 from server import Server
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "envoy"
 START_SECONDS = 30
+CALL_SECONDS = 20
 
 
 def program() -> Path:
@@ -43,7 +47,7 @@ def endpoints(*addresses: str) -> list[dict[str, Any]]:
     return [{"lb_endpoints": [endpoint(address) for address in addresses]}]
 
 
-def edge(authority: Authority, contract: Path, *addresses: str) -> dict[str, Any]:
+def edge(authority: Authority, described: Path, *addresses: str) -> dict[str, Any]:
     """The configuration of the edge, in front of processes that this authority vouches for as `localhost`."""
     certificate, key = authority.issue("edge")
     replaced = {
@@ -51,7 +55,7 @@ def edge(authority: Authority, contract: Path, *addresses: str) -> dict[str, Any
         "/etc/proton-grpc/edge/tls.key": str(key),
         "/etc/proton-grpc/edge}": f"{authority.directory}}}",
         "/etc/proton-grpc/upstream/ca.crt": str(authority.ca),
-        "/etc/proton-grpc/contract.binpb": str(contract),
+        "/etc/proton-grpc/contract.binpb": str(described),
         "proton-grpc-headless": "localhost",
     }
     settings = configuration(DEPLOY / "edge.yaml", replaced)
@@ -130,3 +134,14 @@ class Envoy:
     def statistic(self, name: str) -> int:
         found = [line for line in self.asked(f"/stats?filter=^{name}$").splitlines() if line]
         return int(found[0].rpartition(": ")[2]) if found else 0
+
+
+def called(channel: grpc.Channel, operation: str, metadata=(), **request):
+    stub = contract.stub_class(contract.SERVICE)(channel)
+    return getattr(stub, operation)(contract.request(operation, request), metadata=metadata, timeout=CALL_SECONDS)
+
+
+def refused(channel: grpc.Channel, operation: str, **request) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as error:
+        called(channel, operation, **request)
+    return error.value

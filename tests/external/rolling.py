@@ -39,7 +39,8 @@ class Load:
 
     def run(self, client: int) -> None:
         stub, began = self.stubs[client], time.monotonic()
-        stub.CreateEnvironmentTemplate(contract.request("CreateEnvironmentTemplate", {"name": f"t{client}"}), timeout=CALL_SECONDS)
+        template = contract.request("CreateEnvironmentTemplate", {"name": f"t{client}"})
+        stub.CreateEnvironmentTemplate(template, timeout=CALL_SECONDS)
         for number in range(1 << 20):
             due = began + (number + client / CLIENTS) * CLIENTS / CALLS_A_SECOND
             if self._enough.wait(max(0.0, due - time.monotonic())):

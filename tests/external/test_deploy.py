@@ -25,7 +25,12 @@ VALUES = {
     "least": LET_IN,
     "open": {"settings": {"allow-unauthenticated-public": True}, "networkPolicy": {"enabled": False}},
     "tls": LET_IN | {"tls": {"secret": "certificate", "clients": True}, "settings": {"trust-domain": "prod.example"}},
-    "scaled": LET_IN | {"metrics": {"enabled": True}, "autoscaling": {"enabled": True, "callsInFlight": 200}, "podDisruptionBudget": {"maxUnavailable": "50%"}},
+    "scaled": LET_IN
+    | {
+        "metrics": {"enabled": True},
+        "autoscaling": {"enabled": True, "callsInFlight": 200},
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+    },
     "grpc alone": LET_IN | {"awsJson": {"enabled": False}},
     "all": {
         "callers": {"file": '[[caller]]\nsubject = "a"\naccount = "111111111111"\n'},
@@ -171,7 +176,8 @@ UNIT = DEPLOY / "systemd" / "proton-grpc.service"
 
 
 def test_the_unit_keeps_the_server_from_what_it_does_not_need():
-    told = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=15", UNIT], capture_output=True, text=True)
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", UNIT]
+    told = subprocess.run(command, capture_output=True, text=True)
     assert told.returncode == 0, told.stdout + told.stderr
 
 

@@ -1,4 +1,4 @@
-"""The configurations in deploy/envoy, in a real Envoy: who is let in, what is passed on, what is repeated and where."""
+"""deploy/envoy/edge.yaml in a real Envoy: gRPC, gRPC-Web and JSON, what is repeated and who is left out."""
 
 import http.client
 import itertools
@@ -18,16 +18,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 import contract
 import envoy
 from certificates import Authority
-from envoy import DEPLOY, Envoy, configuration
+from envoy import CALL_SECONDS, Envoy, called, refused
 from expectations import Details
 from server import Server
 
-WEB = "spiffe://prod.example/shop/web"
-CALLERS = f"""
-[[caller]]
-spiffe = "{WEB}"
-account = "111111111111"
-"""
 ORIGIN = "https://console.example"
 METHOD = f"/{contract.SERVICE}"
 SECONDS = 20
@@ -36,76 +30,6 @@ SECONDS = 20
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("certificates") / "authority")
-
-
-def called(channel: grpc.Channel, operation: str, metadata=(), **request):
-    stub = contract.stub_class(contract.SERVICE)(channel)
-    return getattr(stub, operation)(contract.request(operation, request), metadata=metadata, timeout=SECONDS)
-
-
-def refusal(channel: grpc.Channel, operation: str, **request) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as error:
-        called(channel, operation, **request)
-    return error.value
-
-
-@pytest.fixture(scope="module")
-def sidecar(tmp_path_factory, authority) -> Iterator[Envoy]:
-    """Envoy in front of a server that asks who calls."""
-    directory = tmp_path_factory.mktemp("sidecar")
-    certificate, key = authority.issue("sidecar", "spiffe://prod.example/proton-grpc")
-    (directory / "callers.toml").write_text(CALLERS)
-    socket = f"{directory}/grpc.sock"
-    flags = [f"--listen=unix:{socket}", "--trusted-proxy=unix", f"--callers={directory}/callers.toml"]
-    replaced = {
-        "/run/proton-grpc/grpc.sock": socket,
-        "/etc/proton-grpc/tls/tls.crt": str(certificate),
-        "/etc/proton-grpc/tls/tls.key": str(key),
-        "/etc/proton-grpc/tls/ca.crt": str(authority.ca),
-        "/etc/proton-grpc/tls}": f"{directory}}}",
-    }
-    with Server(directory / "server", flags=flags):
-        with Envoy(directory / "envoy", configuration(DEPLOY / "sidecar.yaml", replaced)) as running:
-            yield running
-
-
-@contextmanager
-def with_certificate(sidecar: Envoy, authority: Authority, *uris: str) -> Iterator[grpc.Channel]:
-    certificate, key = (file.read_bytes() for file in authority.issue("client", *uris))
-    shown = grpc.ssl_channel_credentials(authority.ca.read_bytes(), key, certificate)
-    with grpc.secure_channel(sidecar.addresses["mtls"].replace("127.0.0.1", "localhost"), shown) as channel:
-        yield channel
-
-
-def test_the_sidecar_tells_who_calls(sidecar, authority):
-    with with_certificate(sidecar, authority, WEB) as channel:
-        forged = (("x-forwarded-client-cert", "URI=spiffe://prod.example/shop/admin"),)
-        made = called(channel, "CreateEnvironmentTemplate", forged, name="web").environment_template
-
-    assert made.arn == "arn:aws:proton:us-east-1:111111111111:environment-template/web"
-
-
-def test_a_caller_whom_nobody_knows_is_told_by_the_server(sidecar, authority):
-    with with_certificate(sidecar, authority, "spiffe://prod.example/bank") as channel:
-        error = refusal(channel, "GetAccountSettings")
-
-    assert (error.code(), Details(error).info.reason) == (grpc.StatusCode.PERMISSION_DENIED, "IDENTITY_UNMAPPED")
-
-
-@pytest.mark.parametrize("uris", [["spiffe://test.example/shop/web"], ["spiffe://prod.example.evil/shop/web"], []])
-def test_a_caller_of_another_trust_domain_does_not_reach_the_server(sidecar, authority, uris):
-    failed = sidecar.statistic("listener.*.ssl.fail_verify_san")
-    with with_certificate(sidecar, authority, *uris) as channel:
-        assert refusal(channel, "GetAccountSettings").code() == grpc.StatusCode.UNAVAILABLE
-
-    assert sidecar.statistic("listener.*.ssl.fail_verify_san") > failed
-
-
-def test_a_caller_whom_another_authority_vouches_for_does_not_either(sidecar, authority, tmp_path):
-    stranger = Authority(tmp_path / "stranger")
-    stranger.ca = authority.ca
-    with with_certificate(sidecar, stranger, WEB) as channel:
-        assert refusal(channel, "GetAccountSettings").code() == grpc.StatusCode.UNAVAILABLE
 
 
 class Edge:
@@ -118,7 +42,7 @@ class Edge:
         self.channel = grpc.secure_channel(self.address, grpc.ssl_channel_credentials(authority.ca.read_bytes()))
 
     def asked(self, verb: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPSConnection(self.address, context=self.trusted, timeout=SECONDS)
+        connection = http.client.HTTPSConnection(self.address, context=self.trusted, timeout=CALL_SECONDS)
         try:
             connection.request(verb, path, body, headers)
             answer = connection.getresponse()
@@ -165,7 +89,7 @@ def test_grpc_passes_the_edge(edge):
     called(edge.channel, "CreateServiceTemplate", name="plain")
     assert called(edge.channel, "GetServiceTemplate", name="plain").service_template.name == "plain"
 
-    error = refusal(edge.channel, "GetServiceTemplate", name="none")
+    error = refused(edge.channel, "GetServiceTemplate", name="none")
     assert (error.code(), Details(error).info.reason) == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND_EXCEPTION")
 
 
@@ -175,6 +99,15 @@ def test_a_call_in_json_is_answered_in_json(edge):
 
     status, listed = edge.asked_json("ListEnvironmentTemplates")
     assert (status, [template["name"] for template in listed["templates"]]) == (200, ["json"])
+
+
+def test_a_stream_in_json_is_an_array(edge):
+    called(edge.channel, "CreateServiceTemplate", name="streamed")
+    path, headers = f"/{contract.STREAMING_SERVICE}/ListServiceTemplates", {"content-type": "application/json"}
+    answer, said = edge.asked("POST", path, b"{}", headers)
+
+    (page,) = json.loads(said)
+    assert (answer.status, "streamed" in [template["name"] for template in page["templates"]]) == (200, True)
 
 
 def test_an_error_in_json_has_its_details(edge):
