@@ -15,6 +15,7 @@ use super::{
     deadline::Deadline,
     failure::Failure,
     forward::{self, Answer, ForwardError, Question},
+    retry,
     status::Asked,
     token::{self, Token},
 };
@@ -137,6 +138,9 @@ impl Facade {
         message.validate(&Path::Root, &mut violations);
         if !violations.is_empty() {
             return Err(self.refuse(&asked, Failure::Invalid(violations)));
+        }
+        if !safe && retry::is_repeat(&asker.metadata) {
+            return Err(self.refuse(&asked, Failure::BlindRepeat));
         }
         let input =
             O::Input::try_from(message).map_err(|_| self.refuse(&asked, Failure::NotBuilt))?;

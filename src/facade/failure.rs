@@ -20,6 +20,8 @@ use crate::api::{Code, validate::Violations};
 pub(super) enum Failure {
     /// The request breaks rules of the contract; nothing was sent.
     Invalid(Violations),
+    /// Somebody in front sends again what a repeat may do again; nothing was sent now.
+    BlindRepeat,
     /// The SDK would not build the request.
     NotBuilt,
     /// The upstream answered with an error code.

@@ -28,16 +28,17 @@ pub enum Owner {
 impl Owner {
     /// Whether the SDK may repeat this call. Not if somebody in front has already begun to.
     pub(super) fn repeats(self, metadata: &MetadataMap) -> bool {
-        let count = |key| {
-            metadata
-                .get(key)
-                .and_then(|value| value.to_str().ok()?.parse::<u32>().ok())
-                .unwrap_or(0)
-        };
-        self == Self::Facade
-            && count("x-envoy-attempt-count") <= 1
-            && !metadata.contains_key("grpc-previous-rpc-attempts")
+        self == Self::Facade && !is_repeat(metadata)
     }
+}
+
+/// Whether a proxy or a client's library sends this call again, by itself: a caller's own repeat is a call of its own.
+pub(super) fn is_repeat(metadata: &MetadataMap) -> bool {
+    let attempt = metadata
+        .get("x-envoy-attempt-count")
+        .and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+    attempt.is_some_and(|attempt| attempt > 1)
+        || metadata.contains_key("grpc-previous-rpc-attempts")
 }
 
 /// Keeps the SDK from repeating what must not be repeated, or not by it.

@@ -160,6 +160,13 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
             )
             .detail(Detail::BadRequest(violations))
         }
+        Failure::BlindRepeat => Verdict::new(
+            Grpc::Unknown,
+            "OUTCOME_UNKNOWN",
+            Outcome::Unknown,
+            "an earlier attempt of the call may have been executed, and a repeat may do it again",
+        )
+        .repeat(Repeat::Never),
         Failure::NotBuilt => not_executed(
             Grpc::Internal,
             "REQUEST_NOT_BUILT",

@@ -151,6 +151,44 @@ async fn only_one_layer_repeats() {
     assert_eq!(ask(Facade, &[("grpc-previous-rpc-attempts", "1")]).await, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_proxy_may_repeat_only_what_it_cannot_do_twice() {
+    let ask = async |operation, message, header: (&'static str, &str)| {
+        let world = World::new(Settings::default());
+        world.stub.answers(ok(&json!({})));
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert(header.0, header.1.parse().unwrap());
+        let ended = world.ask(operation, request).await;
+        (ended.err(), world.stub.seen().len())
+    };
+    for header in [
+        ("x-envoy-attempt-count", "2"),
+        ("grpc-previous-rpc-attempts", "1"),
+    ] {
+        for (operation, message) in [
+            ("UpdateService", full("UpdateService")),
+            ("CreateComponent", without_token("CreateComponent")),
+        ] {
+            let (status, asked) = ask(operation, message, header).await;
+            let status = status.unwrap();
+            assert_eq!((status.code(), asked), (Code::Unknown, 0));
+            let info = status.get_error_details().error_info().unwrap().clone();
+            assert_eq!(info.reason, "OUTCOME_UNKNOWN");
+            assert_eq!(info.metadata["outcome"], "unknown");
+            let pushback = status.metadata().get("grpc-retry-pushback-ms");
+            assert_eq!(pushback.unwrap(), "-1");
+        }
+        for operation in ["GetService", "DeleteService", "CreateComponent"] {
+            assert_eq!(ask(operation, full(operation), header).await.1, 1);
+        }
+    }
+    let first = ("x-envoy-attempt-count", "1");
+    let (_, asked) = ask("UpdateService", full("UpdateService"), first).await;
+    assert_eq!(asked, 1);
+}
+
 /// An HTTP client that cannot connect.
 #[derive(Clone, Debug, Default)]
 struct Unconnected(Arc<AtomicUsize>);
