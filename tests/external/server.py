@@ -112,13 +112,17 @@ class Server:
         bundles: str | None = None,
         environment: dict[str, str] | None = None,
         flags: Sequence[str] = (),
+        upstream: str | None = None,
     ):
         self.directory = directory
+        # Only the embedded control plane has AWS-JSON.
+        self.fronts = {"grpc"} if upstream else {"grpc", "aws-json"}
         self.ids = Ids()
         self.bundles = directory / "bundles"
         self.bundles.mkdir(parents=True, exist_ok=True)
         arguments = ["--listen", "127.0.0.1:0", "--aws-json", "127.0.0.1:0", "--data-dir", str(directory / "data")]
         arguments += ["--bundles", bundles or f"dir:{self.bundles}", *flags]
+        arguments += [f"--upstream={upstream}"] if upstream else []
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PROTON_GRPC_"))}
         self.log = directory / "log"
         with self.log.open("ab") as log:
@@ -143,7 +147,7 @@ class Server:
         try:
             ready: dict[str, str] = {}
             deadline = time.monotonic() + START_SECONDS
-            while len(ready) < 2:
+            while ready.keys() != self.fronts:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
                 if line is None:
                     raise RuntimeError(f"server ended with {self.process.wait()}: {self.log.read_text()}")
@@ -152,7 +156,7 @@ class Server:
         except BaseException:
             self.kill()
             raise
-        self.grpc, self.aws_json = ready["grpc"], f"http://{ready['aws-json']}"
+        self.grpc, self.aws_json = ready["grpc"], f"http://{ready.get('aws-json')}"
         self.channel = grpc.insecure_channel(self.grpc)
         return self
 
