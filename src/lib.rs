@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
-//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`cli`] puts
-//! everything together.
+//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`audit`] records
+//! what they do, [`cli`] puts everything together.
 
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod control_plane;
 pub mod facade;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use proton_grpc::{
     cli::{
-        bundle,
+        audit, bundle,
         call::{self, Call},
         config::Settings,
         quickstart, serve, store,
@@ -53,6 +53,9 @@ enum Subcommands {
     /// Check and render template bundles, and push them to where registration reads from
     #[command(subcommand)]
     Bundle(bundle::Command),
+    /// Check what `serve --audit` has recorded
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Move what the built-in control plane keeps: from a data directory to a database, or back
     #[command(subcommand)]
     Store(Box<store::Command>),
@@ -80,6 +83,10 @@ fn main() -> ExitCode {
         Subcommands::Bundle(command) => block_on(bundle::run(command))
             .flatten()
             .map(|()| ExitCode::SUCCESS),
+        Subcommands::Audit(command) => audit::run(&command).map(|holds| match holds {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(FAILURE),
+        }),
         Subcommands::Store(command) => block_on(store::run(*command, |name| env::var_os(name)))
             .flatten()
             .map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! The command line: its subcommands, and the settings of those that serve.
 
+pub mod audit;
 pub mod bundle;
 pub mod call;
 pub mod config;

@@ -1,5 +1,7 @@
 //! `serve`: everything that runs, put together.
 
+mod audit;
+
 use std::{
     future::pending,
     io::Write,
@@ -23,6 +25,7 @@ use super::config::{
     Upstream as UpstreamSetting,
 };
 use crate::{
+    audit::Trail,
     control_plane::{
         Caller, ControlPlane, Parts, ambient,
         bundle::source::Source,
@@ -41,7 +44,7 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
-    server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
+    server::{Bound, Gate, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
 /// How long what another process has scheduled may go unnoticed.
@@ -49,6 +52,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often changed certificates are looked for, beside whenever SIGHUP says so.
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
+/// For the last records of the audit trail.
+const FLUSH: Duration = Duration::from_secs(2);
 /// For the control plane to hand its work back, after the last call.
 const HAND_BACK: Duration = Duration::from_secs(5);
 
@@ -74,6 +79,9 @@ pub struct Serving {
     grpc: Listen,
     aws_json: Option<Listen>,
     plane: Option<PlaneThread>,
+    audit: Option<Trail>,
+    /// Tells health of the trail, and the trail of SIGHUP.
+    following: Option<AbortOnDropHandle<()>>,
     /// Keep the sources of identities current, and the certificates.
     _upkeep: AbortOnDropHandle<()>,
     _certificates: Option<AbortOnDropHandle<()>>,
@@ -96,6 +104,7 @@ impl Serving {
         let clock: identity::Clock = Arc::new(SystemTime::now);
         let wanted = settings.identities().map_err(anyhow::Error::msg)?;
         let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
+        let audit = audit::open(&settings.audit)?;
         let (upstream, plane) = find(settings, &identities).await?;
         let aws_json = match (&plane, &settings.aws_json) {
             (Some(plane), AwsJson::At(listen)) => {
@@ -111,7 +120,11 @@ impl Serving {
             Services::default()
         };
         let health = Health::default();
-        let mut server = Server::start(bound, health.clone(), identities, move || {
+        let gate = Gate {
+            identities,
+            audit: audit.clone(),
+        };
+        let mut server = Server::start(bound, health.clone(), gate, move || {
             proton(facade()).and(reflection.clone())
         })?;
         let mut aws_json_listen = None;
@@ -120,6 +133,7 @@ impl Serving {
             server = server.with_aws_json(bound, plane)?;
         }
         health.set_serving(true);
+        let following = audit.clone().map(|trail| audit::follow(trail, health));
 
         say(&format!("grpc listening on {grpc}"));
         if let Some(listen) = &aws_json_listen {
@@ -130,6 +144,8 @@ impl Serving {
             grpc,
             aws_json: aws_json_listen,
             plane,
+            audit,
+            following: following.transpose()?,
             _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
             _certificates: tls.map(keep_current).transpose()?,
         })
@@ -147,12 +163,19 @@ impl Serving {
 
     /// Lets calls under way come to their end, unless `now` does first.
     pub async fn stop(self, wait: Duration, now: impl Future<Output = SignalKind>) -> End {
+        // Health says from here on that nothing is served.
+        drop(self.following);
         let orderly = async {
             self.server.drain(wait).await;
             if let Some(plane) = self.plane
                 && timeout(HAND_BACK, plane.stop()).await.is_err()
             {
                 tracing::warn!(after = ?HAND_BACK, "the control plane did not end in time");
+            }
+            if let Some(audit) = self.audit
+                && timeout(FLUSH, audit.close()).await.is_err()
+            {
+                tracing::warn!(after = ?FLUSH, "the audit trail was not written to its end in time");
             }
         };
         tokio::select! {

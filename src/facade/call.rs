@@ -11,7 +11,7 @@ use aws_sdk_proton::{
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    Facade,
+    Facade, audited,
     deadline::Deadline,
     failure::Failure,
     forward::{self, Answer, ForwardError, Question},
@@ -26,6 +26,7 @@ use crate::{
         pb,
         validate::{Path, Violations},
     },
+    audit::{self, Scribe},
     identity::Principal,
 };
 
@@ -95,6 +96,7 @@ pub(super) struct Asker {
     pub(super) metadata: MetadataMap,
     pub(super) deadline: Option<Deadline>,
     pub(super) principal: Option<Principal>,
+    pub(super) scribe: Option<Scribe>,
 }
 
 impl Asker {
@@ -104,6 +106,7 @@ impl Asker {
             metadata,
             deadline: extensions.get().copied(),
             principal: extensions.get().cloned(),
+            scribe: extensions.get().cloned(),
         };
         (asker, message)
     }
@@ -120,7 +123,8 @@ impl Facade {
             .map_err(|status| *status)
     }
 
-    /// The call itself. The status is boxed because it is large, and rare.
+    /// The call itself, from its record's beginning to its end. The status is boxed because it is
+    /// large, and rare.
     pub(super) async fn ask<O: Call>(
         &self,
         asker: &Asker,
@@ -128,26 +132,47 @@ impl Facade {
     ) -> Result<Response<O::Response>, Box<Status>> {
         let mut violations = Violations::default();
         let token = token::choose::<O>(&mut message, asker, &self.0.settings, &mut violations);
-        let safe = token == Token::Lasting && O::FACTS.class != Class::Unsafe;
         let mut asked = Asked {
             facts: O::FACTS,
             resource: O::resource_name(&message),
-            safe,
+            safe: token == Token::Lasting && O::FACTS.class != Class::Unsafe,
             attempts: 0,
         };
+        let mut audit = audited::call(asker, &asked);
+        let answer = self.answer::<O>(asker, message, violations, &mut asked, &mut audit);
+        let answer = answer.await;
+        let Some(audit) = audit else { return answer };
+        match audit.end(audited::ending(&answer)).await {
+            Ok(()) => answer,
+            Err(_) => Err(self.refuse(&asked, Failure::OutcomeUnwritten)),
+        }
+    }
+
+    async fn answer<O: Call>(
+        &self,
+        asker: &Asker,
+        message: O::Request,
+        mut violations: Violations,
+        asked: &mut Asked,
+        audit: &mut Option<audit::Call>,
+    ) -> Result<Response<O::Response>, Box<Status>> {
         message.validate(&Path::Root, &mut violations);
         if !violations.is_empty() {
-            return Err(self.refuse(&asked, Failure::Invalid(violations)));
+            return Err(self.refuse(asked, Failure::Invalid(violations)));
         }
         if !safe && retry::is_repeat(&asker.metadata) {
             return Err(self.refuse(&asked, Failure::BlindRepeat));
         }
         let input =
-            O::Input::try_from(message).map_err(|_| self.refuse(&asked, Failure::NotBuilt))?;
+            O::Input::try_from(message).map_err(|_| self.refuse(asked, Failure::NotBuilt))?;
+        if let Some(audit) = audit {
+            let intended = audit.intend().await;
+            intended.map_err(|_| self.refuse(asked, Failure::IntentUnwritten))?;
+        }
 
-        let (result, attempts) = self.send::<O>(input, asker, safe).await;
+        let (result, attempts) = self.send::<O>(input, asker, asked.safe).await;
         asked.attempts = attempts;
-        let output = result.map_err(|failure| self.refuse(&asked, failure))?;
+        let output = result.map_err(|failure| self.refuse(asked, failure))?;
 
         let request_id = output.request_id().and_then(|id| id.parse().ok());
         let mut response = Response::new(output.into());

@@ -43,6 +43,10 @@ pub(super) enum Failure {
     /// The SDK refused to send the request.
     NotSendable,
     Credentials(NoCredentials),
+    /// The intent could not be recorded; nothing was sent.
+    IntentUnwritten,
+    /// What became of the call could not be recorded.
+    OutcomeUnwritten,
     /// What a wait was for cannot come about any more; the resource says why.
     WaitedInVain(String),
 }

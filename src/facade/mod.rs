@@ -11,6 +11,7 @@
 //! status or the phase of the transport that failed, and from what a repeat of the operation
 //! would do, never from a message's text.
 
+mod audited;
 mod call;
 pub mod convert;
 mod credentials;
@@ -29,6 +30,7 @@ pub mod upstream;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use retry::Owner as RetryOwner;
+pub use status::code_name;
 pub use upstream::Upstream;
 
 /// Serves `ProtonService` and `ProtonStreamingService` from an upstream. Cheap to clone.

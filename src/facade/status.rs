@@ -225,6 +225,17 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
             "ROLE_REFUSED",
             "the role for the upstream may not be assumed",
         ),
+        Failure::IntentUnwritten => not_executed(
+            Grpc::Unavailable,
+            "AUDIT_UNAVAILABLE",
+            "changes are not made while they cannot be recorded",
+        )
+        .repeat(Repeat::Later),
+        Failure::OutcomeUnwritten => class_rule(
+            asked,
+            "AUDIT_UNAVAILABLE",
+            "what became of the call could not be recorded",
+        ),
         Failure::WaitedInVain(message) => Verdict::new(
             Grpc::FailedPrecondition,
             "WAIT_FAILED",
@@ -513,6 +524,29 @@ fn cut(message: &str, limit: usize) -> String {
 fn is_parameter_mismatch(message: &str) -> bool {
     message.contains("Idempotent parameter mismatch")
         || message.contains("IdempotentParameterMismatch")
+}
+
+/// The code as gRPC spells it.
+pub fn code_name(code: Grpc) -> &'static str {
+    match code {
+        Grpc::Ok => "OK",
+        Grpc::Cancelled => "CANCELLED",
+        Grpc::Unknown => "UNKNOWN",
+        Grpc::InvalidArgument => "INVALID_ARGUMENT",
+        Grpc::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Grpc::NotFound => "NOT_FOUND",
+        Grpc::AlreadyExists => "ALREADY_EXISTS",
+        Grpc::PermissionDenied => "PERMISSION_DENIED",
+        Grpc::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Grpc::FailedPrecondition => "FAILED_PRECONDITION",
+        Grpc::Aborted => "ABORTED",
+        Grpc::OutOfRange => "OUT_OF_RANGE",
+        Grpc::Unimplemented => "UNIMPLEMENTED",
+        Grpc::Internal => "INTERNAL",
+        Grpc::Unavailable => "UNAVAILABLE",
+        Grpc::DataLoss => "DATA_LOSS",
+        Grpc::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 /// `ThrottlingException` as `THROTTLING_EXCEPTION`.

@@ -71,11 +71,13 @@ impl<O: Call<Request: Clone>> Stub<O> {
         }
     }
 
-    async fn ask(&self) -> Result<O::Response, Status> {
+    async fn ask(&mut self) -> Result<O::Response, Status> {
         let answer = self
             .facade
             .ask::<O>(&self.asker, self.message.clone())
             .await;
+        // A stream is one call: its first read is recorded.
+        self.asker.scribe = None;
         answer.map(Response::into_inner).map_err(|status| *status)
     }
 

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::{
-    Peer, connection,
+    Gate, Peer, connection,
     greeting::Greeted,
     identity,
     life::Life,
@@ -16,8 +16,8 @@ use super::{
     streams::Streams,
 };
 use crate::{
+    audit::Front as Entrance,
     control_plane::{ControlPlane, wire::endpoint},
-    identity::Identities,
 };
 
 /// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
@@ -26,7 +26,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct AwsJson {
     pub(crate) plane: ControlPlane,
-    pub(crate) identities: Identities,
+    pub(crate) gate: Gate,
 }
 
 /// What the requests of a connection have in common.
@@ -47,15 +47,20 @@ impl Front for AwsJson {
         let life = life.of_connection();
         let connection = Arc::new(Connection { front: self, peer });
         let (calls, in_flight) = (Arc::clone(&streams), life.calls.clone());
-        let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
             let arrived = Instant::now();
             let in_flight = in_flight.token();
             let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
             async move {
                 let call = streams.begin(arrived).await;
-                let AwsJson { plane, identities } = &connection.front;
-                let client = identity::client(Some(&connection.peer));
-                let response = endpoint::respond(client, plane, identities, request).await;
+                let AwsJson { plane, gate } = &connection.front;
+                let peer = &connection.peer;
+                let headers = request.headers();
+                if let Some(scribe) = gate.scribe(Entrance::AwsJson, peer.address, headers) {
+                    request.extensions_mut().insert(scribe);
+                }
+                let client = identity::client(Some(peer));
+                let response = endpoint::respond(client, plane, &gate.identities, request).await;
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

@@ -17,6 +17,7 @@ mod bind;
 mod connection;
 mod deadline;
 mod drain;
+mod gate;
 mod greeting;
 mod grpc;
 pub mod health;
@@ -45,6 +46,7 @@ use std::{io, sync::Arc};
 
 use aws_json::AwsJson;
 pub use bind::Bound;
+pub use gate::Gate;
 use grpc::Grpc;
 pub use health::Health;
 pub use listen::Listen;
@@ -60,14 +62,13 @@ use crate::{
         proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
     },
     control_plane::ControlPlane,
-    identity::Identities,
 };
 
 /// A server that takes calls until it is drained or dropped.
 pub struct Server {
     fronts: Vec<Workers>,
     health: Health,
-    identities: Identities,
+    gate: Gate,
 }
 
 impl Server {
@@ -75,29 +76,30 @@ impl Server {
     pub fn start(
         bound: Bound,
         health: Health,
-        identities: Identities,
+        gate: impl Into<Gate>,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        let gate = gate.into();
         let told = health.services();
-        let asked = identities.clone();
+        let entered = gate.clone();
         let front = move || {
             let services = services().and(told.clone());
-            Grpc(Arc::new(Stack::new(services, asked.clone())))
+            Grpc(Arc::new(Stack::new(services, entered.clone())))
         };
         let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
         Ok(Self {
             fronts: vec![workers],
             health,
-            identities,
+            gate,
         })
     }
 
     /// Serves AWS-JSON as well.
     pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
-        let identities = self.identities.clone();
+        let gate = self.gate.clone();
         let front = move || AwsJson {
             plane: plane.clone(),
-            identities: identities.clone(),
+            gate: gate.clone(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
         self.fronts.push(workers);

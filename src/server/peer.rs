@@ -3,7 +3,7 @@
 //! Both fronts ask with it who calls, and every gRPC request carries it in its extensions. What it is
 //! worth as an identity is decided elsewhere.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use rustls::pki_types::CertificateDer;
 
@@ -30,4 +30,13 @@ pub struct Credentials {
     pub group: u32,
     /// Not told by every system.
     pub process: Option<i32>,
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(credentials) => write!(f, "unix:user={}", credentials.user),
+        }
+    }
 }

@@ -7,28 +7,32 @@ use tokio::time::{Instant, sleep_until};
 use tonic::{Code, body::Body};
 
 use super::{
-    Services, deadline, identity,
+    Gate, Peer, Services, deadline, identity,
     life::{self, Life},
     messages::{self, Room},
     method::{Method, Shape},
     panics,
-    refusal::{Outcome, Refusal, Subject},
+    refusal::{self, Outcome, Refusal, Subject},
     response::{self, End, ResponseBody},
 };
-use crate::{facade::deadline::Deadline, identity::Identities};
+use crate::{
+    api::operation,
+    audit::{self, Ending, Front, Scribe},
+    facade::deadline::Deadline,
+};
 
 /// The layers and the services under them.
 pub(crate) struct Stack {
     services: Services,
-    identities: Identities,
+    gate: Gate,
     room: Room,
 }
 
 impl Stack {
-    pub(crate) fn new(services: Services, identities: Identities) -> Self {
+    pub(crate) fn new(services: Services, gate: impl Into<Gate>) -> Self {
         Self {
             services,
-            identities,
+            gate: gate.into(),
             room: Room::default(),
         }
     }
@@ -36,7 +40,7 @@ impl Stack {
     /// Answers a call on a connection with this life.
     pub(crate) async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         arrived: Instant,
         life: &Life,
     ) -> Response<ResponseBody> {
@@ -50,6 +54,10 @@ impl Stack {
         if !is_grpc(request.headers()) {
             return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
         }
+        let scribe = self.scribe(&request);
+        if let Some(scribe) = &scribe {
+            request.extensions_mut().insert(scribe.clone());
+        }
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
             self.call(method, request.map(Body::new), arrived, &subject, &mut end)
@@ -57,6 +65,10 @@ impl Stack {
         } else {
             Err(subject.unknown_method())
         };
+        let refused = answer.as_ref().err().map(|refusal| refusal.code);
+        if let (Some(code), Some(method), Some(scribe)) = (refused, method, scribe) {
+            record(&scribe, method, code).await;
+        }
         let mut response = answer.unwrap_or_else(|refusal| {
             tracing::debug!(
                 path = subject.path(),
@@ -67,6 +79,12 @@ impl Stack {
         });
         finish(response.headers_mut(), &subject, gzip);
         response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
+    }
+
+    fn scribe<B>(&self, request: &Request<B>) -> Option<Scribe> {
+        let peer = request.extensions().get::<Peer>()?;
+        self.gate
+            .scribe(Front::Grpc, peer.address, request.headers())
     }
 
     /// The layers, outermost first. Limits on callers belong between the identity and the message:
@@ -95,8 +113,12 @@ impl Stack {
                     let principal = match method.is_open() {
                         true => None,
                         false => Some(
-                            identity::of(&self.identities, request.headers(), request.extensions())
-                                .await?,
+                            identity::of(
+                                &self.gate.identities,
+                                request.headers(),
+                                request.extensions(),
+                            )
+                            .await?,
                         ),
                     };
                     // A conversation is read by its service; all else arrives whole, and takes
@@ -123,6 +145,23 @@ impl Stack {
         )
         .await
     }
+}
+
+/// Writes down who was not let in. Calls that a service has seen are recorded there.
+async fn record(scribe: &Scribe, method: Method<'_>, code: Code) {
+    if !matches!(code, Code::Unauthenticated | Code::PermissionDenied) {
+        return;
+    }
+    let call = match operation::find(method.name) {
+        Some(facts) => scribe.call(facts.name, false),
+        None => scribe.call(method.name.to_owned(), false),
+    };
+    let ending = Ending {
+        refused: true,
+        ..Ending::failed(audit::Outcome::NotExecuted, refusal::name(code))
+    };
+    // Nothing was done that depends on the record.
+    let _ = call.end(ending).await;
 }
 
 /// When a call came, and on what.

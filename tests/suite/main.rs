@@ -5,6 +5,8 @@
 //! real SDK, in memory of this process.
 
 mod account;
+mod audit;
+mod canary;
 mod component;
 mod contract;
 mod conversion;

@@ -8,6 +8,7 @@
 //! in the plural elsewhere: the variable has all of them (`PROTON_GRPC_ACCOUNTS=A=1,B=2`), the file
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
+mod audit;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
+pub use self::audit::Audit;
 pub use self::values::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
     Upstream,
@@ -198,6 +200,9 @@ pub struct Settings {
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
     #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub allow_unauthenticated_public: bool,
+
+    #[command(flatten)]
+    pub audit: Audit,
 }
 
 impl Settings {
@@ -240,6 +245,7 @@ impl Settings {
             store.database()?;
         }
         self.identities()?;
+        self.audit.check()?;
         for (name, listen) in self.listeners() {
             if !listen.is_local() && !self.authenticates() && !self.allow_unauthenticated_public {
                 return Err(format!(

@@ -1,20 +1,31 @@
 //! From the name of an operation to its handler and back to bytes.
 
+use super::{Audit, audited};
 use crate::api::validate::Violations;
 use crate::api::{Error, Operation, Validate as _, aws_json, operation, pb};
 use crate::control_plane::Caller;
 
 include!(concat!(env!("OUT_DIR"), "/dispatch.rs"));
 
-async fn answer<O, F>(body: &[u8], handler: impl FnOnce(O::Request) -> F) -> Result<Vec<u8>, Error>
+async fn answer<O, F>(
+    body: &[u8],
+    audit: &mut Audit,
+    handler: impl FnOnce(O::Request) -> F,
+) -> Result<Vec<u8>, Error>
 where
     O: Operation<Request: prost::Name>,
     F: Future<Output = Result<O::Response, Error>>,
 {
     let request: O::Request = aws_json::read(body)?;
+    if let Some(audit) = audit {
+        audit.concerns(O::FACTS.resource, &O::resource_name(&request));
+    }
     let violations = request.violations();
     if !violations.is_empty() {
         return Err(invalid(violations));
+    }
+    if let Some(audit) = audit {
+        audit.intend().await.map_err(|_| audited::unrecorded())?;
     }
     // Boxed, because all handlers' futures are one in `dispatch`, as large as the largest.
     Ok(aws_json::write(&Box::pin(handler(request)).await?))

@@ -8,7 +8,7 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tokio::time::timeout;
 
-use super::{MAX_BODY, error::Refusal, handle_from, too_large};
+use super::{MAX_BODY, handle_from, too_large};
 use crate::api::{Code, Error};
 use crate::control_plane::ControlPlane;
 use crate::identity::{Client, Identities};
@@ -37,5 +37,5 @@ where
         Ok(Err(_)) => Error::new(Code::Serialization, "the body ended early"),
         Err(_) => Error::new(Code::RequestTimeout, "the body took too long to arrive"),
     };
-    super::finish(plane, Refusal::from(refused).into_response()).map(Full::new)
+    super::finish(plane, Err(refused.into())).map(Full::new)
 }

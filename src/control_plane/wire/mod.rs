@@ -5,6 +5,7 @@
 //! there. Where nobody is asked who they are, it is the account that the access key is configured for, else the default one, in
 //! the configured Region; then no signature is checked.
 
+mod audited;
 mod credential;
 mod dispatch;
 pub mod endpoint;
@@ -23,6 +24,7 @@ use crate::{
         Code, Error,
         operation::{self, Class},
     },
+    audit::{self, Scribe},
     identity::{Client, Identities, Principal},
 };
 
@@ -31,7 +33,11 @@ pub const MAX_BODY: usize = 1024 * 1024;
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 const TARGET: &str = "x-amz-target";
+const REQUEST_ID: &str = "x-amzn-requestid";
 const SERVICE: &str = "AwsProton20200720.";
+
+/// A call that is recorded, where there is a trail.
+type Audit = Option<audit::Call>;
 
 /// Answers a request that may be anybody's.
 pub async fn handle_from(
@@ -43,44 +49,65 @@ pub async fn handle_from(
     // An operation that is not known changes nothing.
     let facts = operation(&request).and_then(operation::find);
     let class = facts.map_or(Class::Read, |facts| facts.class);
-    match identities.of_request(&request, class, client).await {
+    let scribe = request.extensions_mut().remove::<Scribe>();
+    let mut audit = scribe.map(|scribe| audited::call(&scribe, facts));
+    let answer = match identities.of_request(&request, class, client).await {
         Ok(principal) => {
+            if let Some(audit) = &mut audit {
+                audit.by(&principal);
+            }
             request.extensions_mut().insert(principal);
-            handle(plane, request).await
+            attempt(plane, &request, &mut audit).await
         }
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
-            finish(plane, error::Refusal::from(refusal).into_response())
+            Err(error::Refusal::from(refusal))
         }
+    };
+    match audit {
+        None => finish(plane, answer),
+        Some(audit) => audited::finish(plane, answer, audit).await,
     }
 }
 
-/// Answers one request, of the principal in its extensions.
+/// Answers one request, of the principal in its extensions. It is not recorded: who made the call came in elsewhere.
 pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Bytes> {
+    finish(plane, attempt(plane, &request, &mut None).await)
+}
+
+/// Does what is asked.
+async fn attempt(
+    plane: &ControlPlane,
+    request: &Request<Bytes>,
+    audit: &mut Audit,
+) -> Result<Vec<u8>, error::Refusal> {
     // A panic must not take other calls on the connection with it. Nothing that it may have left
     // half done is seen again: the store takes changes whole.
-    let answer = AssertUnwindSafe(answer(plane, &request))
+    let answer = AssertUnwindSafe(answer(plane, request, audit))
         .catch_unwind()
         .await;
-    let answer = answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())));
-    let response = match answer {
+    answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())))
+}
+
+/// The response, with the headers that every one has.
+fn finish(plane: &ControlPlane, answer: Result<Vec<u8>, error::Refusal>) -> Response<Bytes> {
+    let mut response = match answer {
         Ok(body) => Response::new(Bytes::from(body)),
         Err(refusal) => refusal.into_response(),
     };
-    finish(plane, response)
-}
-
-/// Puts on the headers that every response has.
-fn finish(plane: &ControlPlane, mut response: Response<Bytes>) -> Response<Bytes> {
     let id = HeaderValue::try_from(plane.ambient().uuid()).expect("a UUID is a header value");
-    response.headers_mut().insert("x-amzn-requestid", id);
+    response.headers_mut().insert(REQUEST_ID, id);
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, CONTENT_TYPE);
     response
 }
 
-async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8>, error::Refusal> {
+async fn answer(
+    plane: &ControlPlane,
+    request: &Request<Bytes>,
+    audit: &mut Audit,
+) -> Result<Vec<u8>, error::Refusal> {
     if request.method() != Method::POST || request.uri().path() != "/" {
         let error = Error::new(
             Code::UnknownOperation,
@@ -99,7 +126,7 @@ async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8
         return Err(Error::new(Code::UnknownOperation, rule).into());
     };
     let caller = caller(plane, request);
-    Ok(dispatch::dispatch(plane, &caller, operation, request.body()).await?)
+    Ok(dispatch::dispatch(plane, &caller, operation, request.body(), audit).await?)
 }
 
 /// The operation that a request names.

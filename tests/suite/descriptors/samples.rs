@@ -92,7 +92,7 @@ pub(crate) fn timestamp(kind: &Kind, seconds: i64, nanos: i32) -> Value {
     Value::Message(time)
 }
 
-fn text(field: &FieldDescriptor, rules: &Rules) -> String {
+pub(crate) fn text(field: &FieldDescriptor, rules: &Rules) -> String {
     let texts = [field.name()].into_iter().chain(TEXTS);
     let fitting = texts
         .into_iter()

@@ -115,7 +115,7 @@ impl Issuer {
 }
 
 /// The control plane as the facade's upstream.
-struct Behind(ControlPlane);
+pub(crate) struct Behind(pub(crate) ControlPlane);
 
 impl Endpoint for Behind {
     fn answer(&self, request: http::Request<Bytes>) -> Answer {
@@ -187,7 +187,7 @@ fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
     Server::start(bound, health, identities.clone(), services).unwrap()
 }
 
-fn any_port() -> Bound {
+pub(crate) fn any_port() -> Bound {
     Bound::to(&"127.0.0.1:0".parse().unwrap(), 0o600, 1).unwrap()
 }
 
@@ -247,7 +247,7 @@ impl World {
     }
 }
 
-async fn unary(
+pub(crate) async fn unary(
     channel: &Channel,
     operation: &str,
     message: DynamicMessage,
@@ -262,7 +262,7 @@ async fn unary(
 }
 
 /// All that a stream sends.
-async fn streamed(
+pub(crate) async fn streamed(
     channel: &Channel,
     method: &str,
     message: DynamicMessage,
