@@ -1,6 +1,7 @@
 //! `serve`: everything that runs, put together.
 
 mod audit;
+mod reads;
 
 use std::{
     future::pending,
@@ -342,6 +343,7 @@ fn facade_settings(settings: &Settings) -> facade::Settings {
             RetryOwner::Client => facade::RetryOwner::Client,
         },
         trust_request_id: settings.trust_request_id,
+        reads: reads::reads(settings),
         ..facade::Settings::default()
     }
 }

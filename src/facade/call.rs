@@ -11,11 +11,11 @@ use aws_sdk_proton::{
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    Facade, audited,
+    Facade, Reads, audited,
     deadline::Deadline,
     failure::Failure,
     forward::{self, Answer, ForwardError, Question},
-    retry,
+    reads, retry,
     status::Asked,
     token::{self, Token},
 };
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How an operation is called through the SDK.
-pub(super) trait Call: Operation {
+pub(super) trait Call: Operation<Response: Clone> {
     type Input: TryFrom<Self::Request, Error = BuildError> + Clone + Send;
     type Output: Into<Self::Response> + RequestId + Send;
     type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
@@ -92,6 +92,7 @@ pub(super) struct Underway {
 }
 
 /// What a call brings along with its message.
+#[derive(Clone)]
 pub(super) struct Asker {
     pub(super) metadata: MetadataMap,
     pub(super) deadline: Option<Deadline>,
@@ -160,9 +161,68 @@ impl Facade {
         if !violations.is_empty() {
             return Err(self.refuse(asked, Failure::Invalid(violations)));
         }
-        if !safe && retry::is_repeat(&asker.metadata) {
-            return Err(self.refuse(&asked, Failure::BlindRepeat));
+        if !asked.safe && retry::is_repeat(&asker.metadata) {
+            return Err(self.refuse(asked, Failure::BlindRepeat));
         }
+        let is_read = O::FACTS.class == Class::Read;
+        match &self.0.settings.reads {
+            Some(reads) if is_read && !reads::must_be_fresh(&asker.metadata) => {
+                self.share::<O>(reads, asker, message, asked).await
+            }
+            reads => {
+                let changes = reads.as_ref().filter(|_| !is_read);
+                let _change = changes.map(Reads::change);
+                self.fetch::<O>(asker, message, asked, audit).await
+            }
+        }
+    }
+
+    /// Waits for the answer of a call that may be that of other readers, too.
+    async fn share<O: Call>(
+        &self,
+        reads: &Reads,
+        asker: &Asker,
+        message: O::Request,
+        asked: &mut Asked,
+    ) -> Result<Response<O::Response>, Box<Status>> {
+        let repeats = self.0.settings.retry_owner.repeats(&asker.metadata);
+        let key = reads.key::<O>(asker, repeats, &message);
+        let ask = || {
+            let facade = self.clone();
+            // Its time is that of whoever waits longest.
+            let asker = Asker {
+                deadline: None,
+                ..asker.clone()
+            };
+            let mut asked = asked.clone();
+            async move {
+                // Only changes announce themselves to the audit trail.
+                let fetch = facade.fetch::<O>(&asker, message, &mut asked, &mut None);
+                fetch.await
+            }
+        };
+        let read = reads.read(key, ask);
+        let answer = match asker.deadline {
+            None => read.await.ok_or(Failure::Interrupted),
+            Some(deadline) => match deadline.keep(read).await {
+                Some(answer) => answer.ok_or(Failure::Interrupted),
+                None => Err(Failure::DeadlineExceeded),
+            },
+        };
+        answer.unwrap_or_else(|failure| {
+            // It may have been asked for, whoever began it.
+            asked.attempts = 1;
+            Err(self.refuse(asked, failure))
+        })
+    }
+
+    async fn fetch<O: Call>(
+        &self,
+        asker: &Asker,
+        message: O::Request,
+        asked: &mut Asked,
+        audit: &mut Option<audit::Call>,
+    ) -> Result<Response<O::Response>, Box<Status>> {
         let input =
             O::Input::try_from(message).map_err(|_| self.refuse(asked, Failure::NotBuilt))?;
         if let Some(audit) = audit {
@@ -191,9 +251,11 @@ impl Facade {
         safe: bool,
     ) -> (Result<O::Output, Failure>, u32) {
         let upstream = &self.0.upstream;
-        let client = upstream.client(self.0.settings.retry_owner.repeats(&asker.metadata));
+        let repeats = self.0.settings.retry_owner.repeats(&asker.metadata);
         let work = async {
-            let renewable = upstream
+            let acting = upstream.acting(asker.principal.as_ref()).await;
+            let client = acting.client(repeats);
+            let renewable = acting
                 .credentials()
                 .map(|credentials| (credentials, credentials.kept(), input.clone()));
             // Boxed, because the SDK's futures are large and would be moved with all around them.

@@ -11,6 +11,8 @@
 //! status or the phase of the transport that failed, and from what a repeat of the operation
 //! would do, never from a message's text.
 
+mod acting;
+mod assumed;
 mod audited;
 mod call;
 pub mod convert;
@@ -19,8 +21,11 @@ pub mod deadline;
 mod failure;
 mod forward;
 mod lean;
+pub mod reads;
 mod retry;
+mod roles;
 mod service;
+mod session;
 mod signer;
 mod status;
 mod streaming;
@@ -29,6 +34,7 @@ pub mod upstream;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub use reads::Reads;
 pub use retry::Owner as RetryOwner;
 pub use status::code_name;
 pub use upstream::Upstream;
@@ -54,6 +60,9 @@ pub struct Settings {
     /// How often a wait reads what it waits for, where the upstream does not tell when that has
     /// changed. By default at the waiter's own pace.
     pub wait_poll: Option<Duration>,
+    /// What identical reads share, of all facades that are to share it. Without it, each asks the upstream. Waits that
+    /// are told of changes by the upstream must have none: they read once, after the change.
+    pub reads: Option<Reads>,
 }
 
 /// The randomness that the facade needs, given from outside.

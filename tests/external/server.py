@@ -156,7 +156,9 @@ class Server:
         except BaseException:
             self.kill()
             raise
-        self.grpc, self.aws_json = ready["grpc"], f"http://{ready.get('aws-json')}"
+        self.grpc = ready["grpc"]
+        if "aws-json" in ready:
+            self.aws_json = f"http://{ready['aws-json']}"
         self.channel = grpc.insecure_channel(self.grpc)
         return self
 

@@ -70,6 +70,8 @@ pub(crate) enum Reply {
     Answer(http::Response<Bytes>),
     /// Answers when it is let.
     Later(Arc<Notify>, http::Response<Bytes>),
+    /// The answer takes this time.
+    Late(Duration, http::Response<Bytes>),
     /// Never answers. Whoever gives up is counted.
     Silence,
 }
@@ -169,6 +171,10 @@ impl Stub {
             Reply::Answer(answer) => Ok(answer.map(Full::new)),
             Reply::Later(let_go, answer) => {
                 let_go.notified().await;
+                Ok(answer.map(Full::new))
+            }
+            Reply::Late(time, answer) => {
+                tokio::time::sleep(time).await;
                 Ok(answer.map(Full::new))
             }
             Reply::Silence => {

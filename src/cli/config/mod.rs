@@ -9,6 +9,7 @@
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
 mod audit;
+mod reads;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
 pub use self::audit::Audit;
+pub use self::reads::Reads;
 pub use self::values::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
     Upstream,
@@ -139,6 +141,9 @@ pub struct Settings {
     #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub trust_request_id: bool,
 
+    #[command(flatten)]
+    pub reads: Reads,
+
     /// What to log: a level, or tracing directives such as `info,proton_grpc=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -246,6 +251,7 @@ impl Settings {
         }
         self.identities()?;
         self.audit.check()?;
+        self.reads.check(&self.upstream)?;
         for (name, listen) in self.listeners() {
             if !listen.is_local() && !self.authenticates() && !self.allow_unauthenticated_public {
                 return Err(format!(
@@ -298,6 +304,7 @@ impl Settings {
                 trust_domain: self.trust_domain.clone(),
                 tokens,
                 proxied,
+                roles: self.upstream != Upstream::Embedded,
             }),
             (None, Some((name, _))) => {
                 return Err(format!(
