@@ -162,9 +162,11 @@ impl Facade {
         safe: bool,
     ) -> (Result<O::Output, Failure>, u32) {
         let upstream = &self.0.upstream;
-        let client = upstream.client(self.0.settings.retry_owner.repeats(&asker.metadata));
+        let repeats = self.0.settings.retry_owner.repeats(&asker.metadata);
         let work = async {
-            let renewable = upstream
+            let acting = upstream.acting(asker.principal.as_ref()).await;
+            let client = acting.client(repeats);
+            let renewable = acting
                 .credentials()
                 .map(|credentials| (credentials, credentials.kept(), input.clone()));
             // Boxed, because the SDK's futures are large and would be moved with all around them.

@@ -17,7 +17,7 @@ use aws_smithy_async::time::SharedTimeSource;
 /// on the way.
 const EARLY: Duration = Duration::from_secs(60);
 /// How long the source may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One for each upstream, shared by its clients. Stands in for the SDK's identity cache, which
 /// cannot be told that credentials were refused.
@@ -64,11 +64,19 @@ impl Renewable {
         if let Some(kept) = self.kept() {
             return Ok(kept);
         }
-        let credentials = tokio::time::timeout(PATIENCE, self.0.source.provide_credentials())
+        let asked = tokio::time::timeout(PATIENCE, self.0.source.provide_credentials())
             .await
-            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(PATIENCE)))?;
-        *self.lock() = Some(credentials.clone());
-        Ok(credentials)
+            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(PATIENCE)));
+        let mut kept = self.lock();
+        match asked {
+            Ok(credentials) => Ok(kept.insert(credentials).clone()),
+            // Those that are to be renewed early are good for a while.
+            Err(error) => {
+                let now = self.0.clock.now();
+                let last = kept.clone().filter(|kept| kept.expiry() > Some(now));
+                last.ok_or(error)
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Credentials>> {

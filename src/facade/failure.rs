@@ -12,7 +12,7 @@ use aws_sdk_sts::operation::{
 };
 use aws_smithy_runtime_api::client::result::DispatchFailure;
 
-use super::upstream::ResponseTooLarge;
+use super::{assumed::NotAssumed, upstream::ResponseTooLarge};
 use crate::api::{Code, validate::Violations};
 
 /// Why a call has no response.
@@ -161,7 +161,10 @@ pub(super) fn never_left(error: &ConnectorError) -> bool {
         .is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-fn no_credentials(error: &(dyn StdError + 'static)) -> Option<NoCredentials> {
+pub(super) fn no_credentials(error: &(dyn StdError + 'static)) -> Option<NoCredentials> {
+    if let Some(NotAssumed(why)) = find(error) {
+        return Some(*why);
+    }
     let refused = |code: Option<&str>| code.and_then(Code::from_name) == Some(Code::AccessDenied);
     let role_refused = find::<AssumeRoleError>(error).is_some_and(|error| refused(error.code()))
         || find::<AssumeRoleWithWebIdentityError>(error).is_some_and(|error| refused(error.code()));

@@ -11,6 +11,8 @@
 //! status or the phase of the transport that failed, and from what a repeat of the operation
 //! would do, never from a message's text.
 
+mod acting;
+mod assumed;
 mod call;
 pub mod convert;
 mod credentials;
@@ -19,7 +21,9 @@ mod failure;
 mod forward;
 mod lean;
 mod retry;
+mod roles;
 mod service;
+mod session;
 mod signer;
 mod status;
 mod streaming;

@@ -8,13 +8,8 @@ use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_proton::{
-    Client, Config,
-    config::{
-        IdentityCache, StalledStreamProtectionConfig,
-        http::{HttpRequest, HttpResponse},
-        retry::RetryConfig,
-        timeout::TimeoutConfig,
-    },
+    Config,
+    config::http::{HttpRequest, HttpResponse},
     error::{BoxError, ConnectorError},
 };
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
@@ -35,17 +30,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::{
+    acting::Acting,
     call::UNDERWAY,
     credentials::Renewable,
-    lean::Lean,
-    retry::Restraint,
+    roles::{Roles, Sessions},
     signer::{Signer, Skew},
 };
+use crate::identity::Principal;
 
 /// The SDK has no limit of its own on what it reads.
 const RESPONSE_LIMIT: usize = 8 << 20;
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
 
 /// A Proton endpoint in this process. Requests carry the caller's [`Principal`](crate::identity::Principal) in their
 /// extensions, where calls have one.
@@ -74,9 +70,9 @@ pub type Answer = Pin<Box<dyn Future<Output = http::Response<Bytes>> + Send>>;
 /// What the facade calls. Cheap to clone.
 #[derive(Clone)]
 pub struct Upstream {
-    repeating: Client,
-    single: Client,
-    credentials: Option<Renewable>,
+    own: Arc<Acting>,
+    /// Callers who do not act as this process does.
+    roles: Option<Arc<Roles>>,
     /// What answers, if that is in this process.
     endpoint: Option<Arc<dyn Endpoint>>,
 }
@@ -93,35 +89,15 @@ impl Upstream {
                 skew: None,
             });
         Self {
+            own: Arc::new(Acting::unsigned(config)),
+            roles: None,
             endpoint: Some(endpoint),
-            ..Self::build(config, None)
         }
     }
 
     /// An endpoint as an SDK configuration names it.
     pub fn from_config(config: &SdkConfig) -> Self {
-        Remote::from_config(config.clone()).upstream()
-    }
-
-    fn build(builder: aws_sdk_proton::config::Builder, credentials: Option<Renewable>) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
-        let builder = builder
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .timeout_config(timeouts)
-            // Deadlines do that.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .retry_classifier(Restraint)
-            .interceptor(Lean);
-        let client = |retries| Client::from_conf(builder.clone().retry_config(retries).build());
-        Self {
-            repeating: client(RetryConfig::standard()),
-            single: client(RetryConfig::disabled()),
-            credentials,
-            endpoint: None,
-        }
+        Remote::new(config.clone(), None).upstream()
     }
 
     /// Does now what the first call would otherwise wait for.
@@ -130,23 +106,20 @@ impl Upstream {
             deprecated,
             reason = "AWS marks every operation of a service that it closed"
         )]
-        let _ = self.single.get_account_settings().send().await;
+        let _ = self.own.client(false).get_account_settings().send().await;
     }
 
-    pub(super) fn client(&self, repeats: bool) -> &Client {
-        if repeats {
-            &self.repeating
-        } else {
-            &self.single
+    /// The clients for a caller's calls.
+    pub(super) async fn acting(&self, principal: Option<&Principal>) -> Arc<Acting> {
+        let role = principal.and_then(|principal| Some((principal, principal.role()?)));
+        match (role, &self.roles) {
+            (Some((principal, role)), Some(roles)) => roles.acting(principal, role).await,
+            _ => Arc::clone(&self.own),
         }
     }
 
     pub(super) fn watch(&self, arn: &str) -> Option<Box<dyn Watch>> {
         self.endpoint.as_ref()?.watch(arn)
-    }
-
-    pub(super) fn credentials(&self) -> Option<&Renewable> {
-        self.credentials.as_ref()
     }
 }
 
@@ -155,7 +128,9 @@ impl Upstream {
 #[derive(Clone)]
 pub struct Remote {
     config: SdkConfig,
+    url: Option<String>,
     credentials: Option<Renewable>,
+    sessions: Sessions,
     skew: Skew,
 }
 
@@ -165,14 +140,11 @@ impl Remote {
     pub async fn find(url: Option<&str>, region: &str) -> Self {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(region.to_owned()));
-        let loader = match url {
-            Some(url) => loader.endpoint_url(url),
-            None => loader,
-        };
-        Self::from_config(loader.load().await)
+        Self::new(loader.load().await, url)
     }
 
-    fn from_config(config: SdkConfig) -> Self {
+    /// With what the configuration says, also of STS; the URL is Proton's alone.
+    pub fn new(config: SdkConfig, url: Option<&str>) -> Self {
         let clock = config
             .time_source()
             .unwrap_or_else(|| SharedTimeSource::new(SystemTimeSource::new()));
@@ -180,7 +152,9 @@ impl Remote {
             .credentials_provider()
             .map(|source| Renewable::new(source, clock.clone()));
         Self {
+            sessions: Sessions::new(config.clone(), credentials.clone(), clock.clone()),
             config,
+            url: url.map(str::to_owned),
             credentials,
             skew: Skew::new(clock),
         }
@@ -200,29 +174,33 @@ impl Remote {
     }
 
     pub fn upstream(&self) -> Upstream {
-        let mut builder = aws_sdk_proton::config::Builder::from(&self.config);
-        if let Some(credentials) = &self.credentials {
-            builder = builder
-                .credentials_provider(credentials.clone())
-                .identity_cache(IdentityCache::no_cache());
+        let mut common = aws_sdk_proton::config::Builder::from(&self.config);
+        if let Some(url) = &self.url {
+            common = common.endpoint_url(url);
         }
-        if let Some(region) = self.config.region() {
-            builder = builder.push_auth_scheme(Signer::new(region.as_ref(), self.skew.clone()));
-        }
-        let plain = (self.config.endpoint_url()).is_some_and(|url| url.starts_with("http://"));
+        let url = self.url.as_deref().or(self.config.endpoint_url());
+        let plain = url.is_some_and(|url| url.starts_with("http://"));
         let http = self.config.http_client();
-        let http = Watched {
+        let common = common.http_client(Watched {
             http: http.unwrap_or_else(|| over_network(plain)),
             skew: Some(self.skew.clone()),
-        };
-        Upstream::build(builder.http_client(http), self.credentials.clone())
+        });
+        let region = self.config.region();
+        let signer = region.map(|region| Signer::new(region.as_ref(), self.skew.clone()));
+        let own = Acting::signed(common.clone(), signer, self.credentials.clone());
+        let roles = Roles::new(self.sessions.clone(), common, self.skew.clone());
+        Upstream {
+            own: Arc::new(own),
+            roles: Some(Arc::new(roles)),
+            endpoint: None,
+        }
     }
 }
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream")
-            .field("signs", &self.credentials.is_some())
+            .field("signs", &self.own.credentials().is_some())
             .finish_non_exhaustive()
     }
 }

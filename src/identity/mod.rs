@@ -27,14 +27,14 @@ use http::{HeaderMap, Request};
 use serde_json::{Map, Value};
 
 pub use jwt::Tokens;
-pub use principal::{Place, Principal, Who};
+pub use principal::{Place, Principal, Role, Who};
 pub use proxy::{FORWARDED_CERTIFICATE, Proxied, TrustedProxy};
 pub use refusal::{Refusal, Why};
 pub use spiffe::{SpiffeId, TrustDomain};
 pub use upkeep::Upkeep;
 
 use crate::api::operation::Class;
-use callers::Watched;
+use callers::{Seat, Watched};
 use jwt::Issuer;
 use sigv4::Replays;
 
@@ -57,6 +57,8 @@ pub struct Sources {
     pub trust_domain: Option<TrustDomain>,
     pub tokens: Option<Tokens>,
     pub proxied: Option<Proxied>,
+    /// Whether calls go to where callers can have roles.
+    pub roles: bool,
 }
 
 /// What the transport knows of a client.
@@ -159,6 +161,7 @@ impl Open {
             ids: sources.trust_domain.is_some() || proxys_ids == Some(true),
             issuer: sources.tokens.as_ref().map(|tokens| tokens.issuer.clone()),
             names: proxys_ids == Some(false),
+            roles: sources.roles,
         };
         let callers = Watched::open(&sources.callers, known)
             .map_err(|problem| format!("{}: {problem}", sources.callers.display()))?;
@@ -224,8 +227,10 @@ impl Open {
     }
 
     fn placed(&self, who: Who, claims: Map<String, Value>) -> Result<Principal, Refusal> {
-        match self.callers.now().place(&who) {
-            Some(place) => Ok(Principal::with_claims(who, place.clone(), claims)),
+        match self.callers.now().seat(&who) {
+            Some(Seat { place, role }) => {
+                Ok(Principal::in_role(who, place.clone(), role.clone(), claims))
+            }
             None => {
                 tracing::debug!(%who, "a caller is known but has no account here");
                 let message = "the caller is known, but has no account here";

@@ -12,6 +12,7 @@ pub struct Principal(Arc<Known>);
 struct Known {
     who: Who,
     place: Place,
+    role: Option<Arc<Role>>,
     claims: Map<String, Value>,
 }
 
@@ -37,13 +38,35 @@ pub struct Place {
     pub region: String,
 }
 
+/// A role in AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Role {
+    pub arn: String,
+    /// What its account wants to hear from those that assume it for others.
+    pub external_id: Option<String>,
+}
+
 impl Principal {
     pub(super) fn new(who: Who, place: Place) -> Self {
         Self::with_claims(who, place, Map::new())
     }
 
     pub(super) fn with_claims(who: Who, place: Place, claims: Map<String, Value>) -> Self {
-        Self(Arc::new(Known { who, place, claims }))
+        Self::in_role(who, place, None, claims)
+    }
+
+    pub(super) fn in_role(
+        who: Who,
+        place: Place,
+        role: Option<Arc<Role>>,
+        claims: Map<String, Value>,
+    ) -> Self {
+        Self(Arc::new(Known {
+            who,
+            place,
+            role,
+            claims,
+        }))
     }
 
     pub fn who(&self) -> &Who {
@@ -61,6 +84,11 @@ impl Principal {
 
     pub fn region(&self) -> &str {
         &self.0.place.region
+    }
+
+    /// The role that AWS is called in for this caller; without one, with the credentials of this process.
+    pub fn role(&self) -> Option<&Role> {
+        self.0.role.as_deref()
     }
 
     /// What the token says of its subject, as far as policies may want it: bounded, and without
@@ -96,6 +124,7 @@ impl fmt::Debug for Principal {
         f.debug_struct("Principal")
             .field("who", &self.0.who)
             .field("place", &self.0.place)
+            .field("role", &self.0.role)
             .finish_non_exhaustive()
     }
 }

@@ -71,6 +71,7 @@ fn world(proxied: Option<(&str, &'static str)>) -> World {
                 proxy: proxy.parse().unwrap(),
                 header: HeaderName::from_static(header),
             }),
+            roles: false,
         }),
     };
     let clock: Clock = Arc::new(|| UNIX_EPOCH + Duration::from_secs(NOW));
@@ -263,6 +264,7 @@ fn what_is_wrong_with_the_sources_is_told_at_the_start() {
             trust_domain: None,
             tokens,
             proxied: None,
+            roles: false,
         };
         let settings = Settings {
             local: local(),

@@ -112,7 +112,10 @@ class Server:
         bundles: str | None = None,
         environment: dict[str, str] | None = None,
         flags: Sequence[str] = (),
+        fronts: int = 2,
     ):
+        """With an upstream elsewhere there is one front: gRPC."""
+        self.fronts = fronts
         self.directory = directory
         self.ids = Ids()
         self.bundles = directory / "bundles"
@@ -143,7 +146,7 @@ class Server:
         try:
             ready: dict[str, str] = {}
             deadline = time.monotonic() + START_SECONDS
-            while len(ready) < 2:
+            while len(ready) < self.fronts:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
                 if line is None:
                     raise RuntimeError(f"server ended with {self.process.wait()}: {self.log.read_text()}")
@@ -152,7 +155,9 @@ class Server:
         except BaseException:
             self.kill()
             raise
-        self.grpc, self.aws_json = ready["grpc"], f"http://{ready['aws-json']}"
+        self.grpc = ready["grpc"]
+        if "aws-json" in ready:
+            self.aws_json = f"http://{ready['aws-json']}"
         self.channel = grpc.insecure_channel(self.grpc)
         return self
 

@@ -47,10 +47,14 @@ fn signed_headers(seen: &Seen) -> Vec<&str> {
 
 /// The signature that a request should have.
 fn expected(seen: &Seen, credentials: &Credentials) -> String {
+    expected_in(seen, credentials, "us-east-1")
+}
+
+pub(crate) fn expected_in(seen: &Seen, credentials: &Credentials, region: &str) -> String {
     let identity = credentials.clone().into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
-        .region("us-east-1")
+        .region(region)
         .name("proton")
         .time(signed_at(seen))
         .settings(SigningSettings::default())
@@ -74,7 +78,7 @@ fn expected(seen: &Seen, credentials: &Credentials) -> String {
     output.signature().to_owned()
 }
 
-fn signature(seen: &Seen) -> &str {
+pub(crate) fn signature(seen: &Seen) -> &str {
     let authorization = seen.headers["authorization"].to_str().unwrap();
     authorization.split_once("Signature=").unwrap().1
 }

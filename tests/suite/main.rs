@@ -35,6 +35,7 @@ mod preview_truth;
 mod redaction;
 mod registration;
 mod repository;
+mod roles;
 mod sdk;
 mod service;
 mod service_config;

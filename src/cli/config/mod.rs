@@ -292,6 +292,7 @@ impl Settings {
                 trust_domain: self.trust_domain.clone(),
                 tokens,
                 proxied,
+                roles: self.upstream != Upstream::Embedded,
             }),
             (None, Some((name, _))) => {
                 return Err(format!(

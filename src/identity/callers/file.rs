@@ -5,12 +5,13 @@ use std::{
     fmt, fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
 
-use super::{Callers, Name};
-use crate::identity::{Place, SpiffeId, sigv4::AccessKey};
+use super::{Callers, Name, Seat};
+use crate::identity::{Place, Role, SpiffeId, sigv4::AccessKey};
 
 /// No file of callers is larger.
 const LARGEST: u64 = 4 << 20;
@@ -24,6 +25,8 @@ pub(in crate::identity) struct Known {
     pub(in crate::identity) issuer: Option<String>,
     /// A header of bare names.
     pub(in crate::identity) names: bool,
+    /// An upstream that callers can have roles for.
+    pub(in crate::identity) roles: bool,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +46,8 @@ struct Entry {
     access_key: Option<KeyEntry>,
     account: String,
     region: Option<String>,
+    role: Option<String>,
+    external_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +102,9 @@ impl Snapshot {
     pub(super) fn read(&self, known: &Known) -> Result<Callers, String> {
         let mut callers = Callers::default();
         let mut secrets = self.secrets.iter();
-        for (index, entry) in parse(&self.text.0)?.caller.into_iter().enumerate() {
+        let entries = parse(&self.text.0)?.caller;
+        check_roles(&entries)?;
+        for (index, entry) in entries.into_iter().enumerate() {
             self.add(&mut callers, entry, &mut secrets, known)
                 .map_err(|problem| format!("caller {}: {problem}", index + 1))?;
         }
@@ -123,6 +130,11 @@ impl Snapshot {
             if entry.name(known)?.is_some() {
                 return Err(ONE_OF.to_owned());
             }
+            if entry.role.is_some() || entry.external_id.is_some() {
+                return Err(
+                    "access keys are for the built-in control plane, which has no roles".to_owned(),
+                );
+            }
             let secret = match (&key.secret, &key.secret_file) {
                 (Some(_), None) if !self.is_private => return Err(PUBLIC.to_owned()),
                 (Some(secret), None) => secret,
@@ -143,12 +155,14 @@ impl Snapshot {
             };
         }
         let (name, is_pattern) = entry.name(known)?.ok_or(ONE_OF)?;
+        let role = entry.role(known)?.map(Arc::new);
+        let seat = Seat { place, role };
         if is_pattern {
-            callers.patterns.push((name, place));
+            callers.patterns.push((name, seat));
             return Ok(());
         }
         let text = name.text().to_owned();
-        match callers.exact.insert(name, place) {
+        match callers.exact.insert(name, seat) {
             None => Ok(()),
             Some(_) => Err(format!("{text} is there twice")),
         }
@@ -158,6 +172,38 @@ impl Snapshot {
 const PUBLIC: &str =
     "everybody on this machine can read or write it: chmod o= it, it holds a secret";
 const ONE_OF: &str = "an entry has exactly one of spiffe, subject, proxied and access-key";
+/// The role of callers for whom this process acts as itself.
+const OWN: &str = "own";
+
+/// Either all callers who can reach AWS have a role, or none.
+fn check_roles(entries: &[Entry]) -> Result<(), String> {
+    if entries.iter().all(|entry| entry.role.is_none()) {
+        return Ok(());
+    }
+    let lacks = |entry: &Entry| entry.role.is_none() && entry.access_key.is_none();
+    match entries.iter().position(lacks) {
+        None => Ok(()),
+        Some(index) => Err(format!(
+            "caller {} has no role although others have: role = \"{OWN}\" makes calls with the credentials of this process",
+            index + 1
+        )),
+    }
+}
+
+fn check_role(arn: &str, account: &str) -> Result<(), String> {
+    let mut parts = arn.splitn(6, ':');
+    let [scheme, _partition, service, region, owner, name] =
+        std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let name = name.strip_prefix("role/").unwrap_or_default();
+    if [scheme, service, region] != ["arn", "iam", ""] || name.is_empty() {
+        return Err(format!("role is the ARN of one, or \"{OWN}\""));
+    }
+    // Where the caller is said to act is where it acts.
+    match owner == account {
+        true => Ok(()),
+        false => Err("role is of another account than this entry".to_owned()),
+    }
+}
 
 impl Entry {
     fn secret_file(&self) -> Option<&PathBuf> {
@@ -178,6 +224,26 @@ impl Entry {
             account: self.account.clone(),
             region: region.clone(),
         })
+    }
+
+    /// The role in AWS; none to act as this process.
+    fn role(&self, known: &Known) -> Result<Option<Role>, String> {
+        match (&self.role, &self.external_id) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err("external-id belongs to a role".to_owned()),
+            (Some(_), _) if !known.roles => Err("role needs --upstream aws or a URL".to_owned()),
+            (Some(role), None) if role == OWN => Ok(None),
+            (Some(role), Some(_)) if role == OWN => {
+                Err(format!("external-id does not go with role = \"{OWN}\""))
+            }
+            (Some(arn), external_id) => {
+                check_role(arn, &self.account)?;
+                Ok(Some(Role {
+                    arn: arn.clone(),
+                    external_id: external_id.clone(),
+                }))
+            }
+        }
     }
 
     /// What it matches besides access keys, and whether as a pattern.

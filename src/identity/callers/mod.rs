@@ -17,28 +17,39 @@
 //! [[caller]]
 //! proxied = "alice@example.com"                   # a name that the trusted proxy says
 //! account = "222222222222"
+//! role = "arn:aws:iam::222222222222:role/deploy"  # in which AWS is called; external-id = "…"
 //! ```
 //!
 //! The most exact entry wins, wherever it stands: a whole name beats a pattern, and of two patterns
 //! the longer one. Who is in no entry has no account.
+//!
+//! Once one entry has a role all have one, lest a caller whose role was forgotten act as this process,
+//! which may do what all of them may: `role = "own"` says that this is meant.
 
 mod file;
 mod watched;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 pub(super) use file::Known;
 pub(super) use watched::Watched;
 
-use super::{Place, Who, sigv4::AccessKey};
+use super::{Place, Role, Who, sigv4::AccessKey};
 
 /// The file as it is asked.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
-    exact: HashMap<Name, Place>,
+    exact: HashMap<Name, Seat>,
     /// The longest first.
-    patterns: Vec<(Name, Place)>,
+    patterns: Vec<(Name, Seat)>,
     keys: HashMap<String, (AccessKey, Place)>,
+}
+
+/// Where somebody acts, and as whom in AWS.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) place: Place,
+    pub(super) role: Option<Arc<Role>>,
 }
 
 /// What an entry matches: all of an id, or how it begins.
@@ -54,7 +65,7 @@ enum Name {
 
 impl Callers {
     /// Where somebody acts whose identity holds.
-    pub(super) fn place(&self, who: &Who) -> Option<&Place> {
+    pub(super) fn seat(&self, who: &Who) -> Option<&Seat> {
         let names: &[Name] = match who {
             Who::Spiffe(id) => &[Name::Spiffe(id.clone())],
             Who::Proxied(name) => &[Name::Proxied(name.clone())],
@@ -74,8 +85,8 @@ impl Callers {
         let exact = names.iter().find_map(|name| self.exact.get(name));
         exact.or_else(|| {
             let matching =
-                |(pattern, _): &&(Name, Place)| names.iter().any(|name| pattern.begins(name));
-            self.patterns.iter().find(matching).map(|(_, place)| place)
+                |(pattern, _): &&(Name, Seat)| names.iter().any(|name| pattern.begins(name));
+            self.patterns.iter().find(matching).map(|(_, seat)| seat)
         })
     }
 

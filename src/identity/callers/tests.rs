@@ -12,6 +12,7 @@ fn known() -> Known {
         ids: true,
         issuer: Some("https://issuer.example".to_owned()),
         names: true,
+        roles: true,
     }
 }
 
@@ -39,8 +40,8 @@ fn entry(name: &str, digit: &str) -> String {
 fn account(callers: &Watched, who: Who) -> Option<String> {
     let callers = callers.now();
     callers
-        .place(&who)
-        .map(|place| place.account[..1].to_owned())
+        .seat(&who)
+        .map(|seat| seat.place.account[..1].to_owned())
 }
 
 fn spiffe(id: &str) -> Who {
@@ -110,7 +111,10 @@ fn an_entry_names_its_region_or_has_the_servers() {
         .concat(),
     )
     .unwrap();
-    let region = |subject| callers.now().place(&token(subject)).unwrap().region.clone();
+    let region = |subject| {
+        let callers = callers.now();
+        callers.seat(&token(subject)).unwrap().place.region.clone()
+    };
     assert_eq!(region("alice"), "eu-west-1");
     assert_eq!(region("bob"), "us-east-1");
 }
@@ -183,6 +187,97 @@ fn a_wrong_entry_is_told_by_its_rule() {
         assert!(problem.contains(said), "{text}: {problem}");
         assert!(!problem.contains("canary"), "{problem}");
     }
+}
+
+const ROLE: &str = "role = 'arn:aws:iam::111111111111:role/team/deploy'";
+
+fn role(callers: &Watched, subject: &str) -> Option<Role> {
+    let callers = callers.now();
+    let seat = callers.seat(&token(subject)).unwrap();
+    seat.role.as_deref().cloned()
+}
+
+#[test]
+fn a_caller_has_the_role_of_its_entry() {
+    let callers = open(
+        &[
+            entry(
+                &format!("subject = 'alice'\n{ROLE}\nexternal-id = 'x'"),
+                "1",
+            ),
+            entry(&format!("subject = 'ci:*'\n{ROLE}"), "1"),
+            entry("subject = 'ops'\nrole = 'own'", "2"),
+            entry("access-key = { id = 'A', secret = 's' }", "1"),
+        ]
+        .concat(),
+    )
+    .unwrap();
+    let arn = || "arn:aws:iam::111111111111:role/team/deploy".to_owned();
+    let with = |external_id: Option<&str>| {
+        let external_id = external_id.map(str::to_owned);
+        Some(Role {
+            arn: arn(),
+            external_id,
+        })
+    };
+    assert_eq!(role(&callers, "alice"), with(Some("x")));
+    assert_eq!(role(&callers, "ci:deployer"), with(None));
+    assert_eq!(role(&callers, "ops"), None);
+}
+
+#[test]
+fn roles_are_all_callers_or_nobodys() {
+    let with = entry(&format!("subject = 'a'\n{ROLE}"), "1");
+    let without = entry("subject = 'b'", "1");
+    let problem = open(&(with.clone() + &without)).unwrap_err();
+    assert!(problem.contains("caller 2 has no role"), "{problem}");
+
+    // Nor does a changed file take the role away from one of them.
+    let (_directory, path) = file(&with);
+    let callers = Watched::open(&path, known()).unwrap();
+    write(&path, &(with + &without), 0o600);
+    callers.look();
+    assert!(role(&callers, "a").is_some());
+    assert_eq!(account(&callers, token("b")), None);
+}
+
+#[test]
+fn a_wrong_role_is_told_by_its_rule() {
+    for (name, said) in [
+        ("subject = 'a'\nrole = 'deploy'", "role is the ARN of one"),
+        ("subject = 'a'\nrole = ''", "role is the ARN of one"),
+        (
+            "subject = 'a'\nrole = 'arn:aws:iam::111111111111:user/a'",
+            "role is the ARN of one",
+        ),
+        (
+            "subject = 'a'\nrole = 'arn:aws:iam::111111111111:role/'",
+            "role is the ARN of one",
+        ),
+        (
+            "subject = 'a'\nrole = 'arn:aws:iam::222222222222:role/a'",
+            "role is of another account",
+        ),
+        ("subject = 'a'\nexternal-id = 'x'", "belongs to a role"),
+        (
+            "subject = 'a'\nrole = 'own'\nexternal-id = 'x'",
+            "does not go with",
+        ),
+        (
+            "access-key = { id = 'A', secret = 's' }\nrole = 'own'",
+            "which has no roles",
+        ),
+    ] {
+        let problem = open(&entry(name, "1")).unwrap_err();
+        assert!(problem.contains(said), "{name}: {problem}");
+    }
+    let (_directory, path) = file(&entry("subject = 'a'\nrole = 'own'", "1"));
+    let embedded = Known {
+        roles: false,
+        ..known()
+    };
+    let problem = Watched::open(&path, embedded).unwrap_err();
+    assert!(problem.contains("role needs --upstream"), "{problem}");
 }
 
 #[test]

@@ -155,6 +155,7 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
                 proxy,
                 header: FORWARDED_CERTIFICATE,
             }),
+            roles: false,
         }),
     };
     let (identities, _) = Identities::open(settings, Arc::new(now)).unwrap();

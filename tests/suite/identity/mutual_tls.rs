@@ -175,6 +175,7 @@ fn identities(directory: &TempDir) -> Identities {
                 proxy: TrustedProxy::Spiffe(EDGE.parse().unwrap()),
                 header: FORWARDED_CERTIFICATE,
             }),
+            roles: false,
         }),
     };
     Identities::open(settings, Arc::new(now)).unwrap().0
