@@ -197,8 +197,8 @@ impl Facade {
             let mut asked = asked.clone();
             async move {
                 // Only changes announce themselves to the audit trail.
-                let fetch = facade.fetch::<O>(&asker, message, &mut asked, &mut None);
-                fetch.await
+                let audit = &mut None;
+                facade.fetch::<O>(&asker, message, &mut asked, audit).await
             }
         };
         let read = reads.read(key, ask);
