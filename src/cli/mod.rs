@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod call;
 pub mod config;
+pub mod policy;
 pub mod quickstart;
 pub mod serve;
 pub mod store;

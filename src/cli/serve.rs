@@ -1,5 +1,7 @@
 //! `serve`: everything that runs, put together.
 
+mod policies;
+
 use std::{
     future::pending,
     io::Write,
@@ -41,6 +43,7 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
+    policy::Policies,
     server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
@@ -74,14 +77,16 @@ pub struct Serving {
     grpc: Listen,
     aws_json: Option<Listen>,
     plane: Option<PlaneThread>,
-    /// Keep the sources of identities current, and the certificates.
+    /// Keep the sources of identities current, the policies and the certificates.
     _upkeep: AbortOnDropHandle<()>,
+    _policies: Option<AbortOnDropHandle<()>>,
     _certificates: Option<AbortOnDropHandle<()>>,
 }
 
 impl Serving {
     /// Starts everything, warm, and says where it listens.
     pub async fn start(settings: &Settings) -> Result<Self> {
+        let loaded = policies::load(settings)?;
         let files = settings.tls();
         let tls = files.map(|files| Tls::open(files, SystemTime::now()));
         let tls = tls.transpose()?;
@@ -103,7 +108,11 @@ impl Serving {
             }
             _ => None,
         };
-        let facade_settings = facade_settings(settings);
+        let policies = policies::enforce(loaded.as_ref(), plane.as_ref());
+        let facade_settings = facade::Settings {
+            policies: policies.clone(),
+            ..facade_settings(settings)
+        };
         let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
         let reflection = if settings.reflection() {
             reflection::services()
@@ -117,7 +126,7 @@ impl Serving {
         let mut aws_json_listen = None;
         if let Some((bound, plane)) = aws_json {
             aws_json_listen = Some(bound.listen().clone());
-            server = server.with_aws_json(bound, plane)?;
+            server = server.with_aws_json(bound, plane, policies)?;
         }
         health.set_serving(true);
 
@@ -131,6 +140,7 @@ impl Serving {
             aws_json: aws_json_listen,
             plane,
             _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
+            _policies: loaded.map(|loaded| AbortOnDropHandle::new(tokio::spawn(loaded.keep()))),
             _certificates: tls.map(keep_current).transpose()?,
         })
     }
@@ -353,7 +363,11 @@ impl upstream::Endpoint for Embedded {
         }
         // A call that went by no identity is not let in as if it had one.
         let identities = self.identities.clone();
-        Box::pin(async move { wire::handle_from(NOBODY, &plane, &identities, request).await })
+        Box::pin(async move {
+            // The facade has asked the policies.
+            let policies = Policies::default();
+            wire::handle_from(NOBODY, &plane, &identities, &policies, request).await
+        })
     }
 
     fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {

@@ -1,4 +1,4 @@
-//! One call: validate, convert, ask the upstream, convert back.
+//! One call: ask the policies, validate, convert, ask the upstream, convert back.
 
 use std::cell::Cell;
 
@@ -20,16 +20,17 @@ use super::{
 };
 use crate::{
     api::{
-        Operation, Validate as _,
+        Validate as _,
         operation::{self, Class},
         pb,
         validate::{Path, Violations},
     },
     identity::Principal,
+    policy::Governed,
 };
 
 /// How an operation is called through the SDK.
-pub(super) trait Call: Operation {
+pub(super) trait Call: Governed {
     type Input: TryFrom<Self::Request, Error = BuildError> + Clone + Send;
     type Output: Into<Self::Response> + RequestId + Send;
     type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
@@ -125,6 +126,7 @@ impl Facade {
         asker: &Asker,
         mut message: O::Request,
     ) -> Result<Response<O::Response>, Box<Status>> {
+        self.check_allowed::<O>(asker, &message).await?;
         let mut violations = Violations::default();
         let token = token::choose::<O>(&mut message, asker, &self.0.settings, &mut violations);
         let safe = token == Token::Lasting && O::FACTS.class != Class::Unsafe;
@@ -151,6 +153,26 @@ impl Facade {
             response.metadata_mut().insert(REQUEST_ID, id);
         }
         Ok(response)
+    }
+
+    /// Before anything is said about the request: who may not make it learns nothing from the answer.
+    async fn check_allowed<O: Call>(
+        &self,
+        asker: &Asker,
+        message: &O::Request,
+    ) -> Result<(), Box<Status>> {
+        let principal = asker.principal.as_ref();
+        let placed = principal.map(|principal| (principal, principal.place()));
+        let allowed = self.0.settings.policies.decide::<O>(placed, message);
+        allowed.await.map_err(|refusal| {
+            let asked = Asked {
+                facts: O::FACTS,
+                resource: O::resource_name(message),
+                safe: true,
+                attempts: 0,
+            };
+            self.refuse(&asked, Failure::NotAllowed(refusal))
+        })
     }
 
     /// Asks the upstream, within the deadline. Credentials that turn out to have expired are

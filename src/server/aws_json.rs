@@ -18,6 +18,7 @@ use super::{
 use crate::{
     control_plane::{ControlPlane, wire::endpoint},
     identity::Identities,
+    policy::Policies,
 };
 
 /// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
@@ -27,6 +28,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct AwsJson {
     pub(crate) plane: ControlPlane,
     pub(crate) identities: Identities,
+    pub(crate) policies: Policies,
 }
 
 /// What the requests of a connection have in common.
@@ -53,9 +55,14 @@ impl Front for AwsJson {
             let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
             async move {
                 let call = streams.begin(arrived).await;
-                let AwsJson { plane, identities } = &connection.front;
+                let AwsJson {
+                    plane,
+                    identities,
+                    policies,
+                } = &connection.front;
                 let client = identity::client(Some(&connection.peer));
-                let response = endpoint::respond(client, plane, identities, request).await;
+                let response =
+                    endpoint::respond(client, plane, identities, policies, request).await;
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

@@ -61,6 +61,7 @@ use crate::{
     },
     control_plane::ControlPlane,
     identity::Identities,
+    policy::Policies,
 };
 
 /// A server that takes calls until it is drained or dropped.
@@ -92,12 +93,18 @@ impl Server {
         })
     }
 
-    /// Serves AWS-JSON as well.
-    pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
+    /// Serves AWS-JSON as well, under these policies. On gRPC the services have theirs.
+    pub fn with_aws_json(
+        mut self,
+        bound: Bound,
+        plane: ControlPlane,
+        policies: Policies,
+    ) -> io::Result<Self> {
         let identities = self.identities.clone();
         let front = move || AwsJson {
             plane: plane.clone(),
             identities: identities.clone(),
+            policies: policies.clone(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
         self.fronts.push(workers);

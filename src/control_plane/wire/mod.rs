@@ -4,6 +4,8 @@
 //! The caller is the account and the Region of the principal that the request carries in its extensions; no header can put one
 //! there. Where nobody is asked who they are, it is the account that the access key is configured for, else the default one, in
 //! the configured Region; then no signature is checked.
+//!
+//! What the caller may do is asked in [`handle_from`] too: a call that came over gRPC was decided on there.
 
 mod credential;
 mod dispatch;
@@ -24,7 +26,9 @@ use crate::{
         operation::{self, Class},
     },
     identity::{Client, Identities, Principal},
+    policy::Policies,
 };
+use dispatch::Gate;
 
 /// The largest request, three texts of 51,200 characters, escaped and with room to spare.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -38,15 +42,20 @@ pub async fn handle_from(
     client: Client<'_>,
     plane: &ControlPlane,
     identities: &Identities,
-    mut request: Request<Bytes>,
+    policies: &Policies,
+    request: Request<Bytes>,
 ) -> Response<Bytes> {
     // An operation that is not known changes nothing.
     let facts = operation(&request).and_then(operation::find);
     let class = facts.map_or(Class::Read, |facts| facts.class);
     match identities.of_request(&request, class, client).await {
         Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            handle(plane, request).await
+            let gate = policies.are_given().then_some(Gate {
+                policies,
+                principal: &principal,
+            });
+            let caller = caller(plane, Some(&principal), &request);
+            respond(plane, &caller, gate, &request).await
         }
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
@@ -57,9 +66,19 @@ pub async fn handle_from(
 
 /// Answers one request, of the principal in its extensions.
 pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Bytes> {
+    let caller = caller(plane, request.extensions().get(), &request);
+    respond(plane, &caller, None, &request).await
+}
+
+async fn respond(
+    plane: &ControlPlane,
+    caller: &Caller,
+    gate: Option<Gate<'_>>,
+    request: &Request<Bytes>,
+) -> Response<Bytes> {
     // A panic must not take other calls on the connection with it. Nothing that it may have left
     // half done is seen again: the store takes changes whole.
-    let answer = AssertUnwindSafe(answer(plane, &request))
+    let answer = AssertUnwindSafe(answer(plane, caller, gate, request))
         .catch_unwind()
         .await;
     let answer = answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())));
@@ -80,7 +99,12 @@ fn finish(plane: &ControlPlane, mut response: Response<Bytes>) -> Response<Bytes
     response
 }
 
-async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8>, error::Refusal> {
+async fn answer(
+    plane: &ControlPlane,
+    caller: &Caller,
+    gate: Option<Gate<'_>>,
+    request: &Request<Bytes>,
+) -> Result<Vec<u8>, error::Refusal> {
     if request.method() != Method::POST || request.uri().path() != "/" {
         let error = Error::new(
             Code::UnknownOperation,
@@ -98,8 +122,7 @@ async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8
         let rule = format!("the header X-Amz-Target must be {SERVICE}<operation>");
         return Err(Error::new(Code::UnknownOperation, rule).into());
     };
-    let caller = caller(plane, request);
-    Ok(dispatch::dispatch(plane, &caller, operation, request.body()).await?)
+    Ok(dispatch::dispatch(plane, gate, caller, operation, request.body()).await?)
 }
 
 /// The operation that a request names.
@@ -108,8 +131,7 @@ fn operation(request: &Request<Bytes>) -> Option<&str> {
     target.to_str().ok()?.strip_prefix(SERVICE)
 }
 
-fn caller(plane: &ControlPlane, request: &Request<Bytes>) -> Caller {
-    let principal = request.extensions().get::<Principal>();
+fn caller(plane: &ControlPlane, principal: Option<&Principal>, request: &Request<Bytes>) -> Caller {
     match principal.filter(|principal| !principal.is_local()) {
         Some(principal) => Caller::new(principal.account(), principal.region()),
         None => plane.caller(credential::access_key_id(request.headers())),

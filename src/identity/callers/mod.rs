@@ -27,7 +27,7 @@ mod watched;
 
 use std::collections::HashMap;
 
-pub(super) use file::Known;
+pub(super) use file::{Issuers, Known, Snapshot};
 pub(super) use watched::Watched;
 
 use super::{Place, Who, sigv4::AccessKey};
@@ -77,6 +77,14 @@ impl Callers {
                 |(pattern, _): &&(Name, Place)| names.iter().any(|name| pattern.begins(name));
             self.patterns.iter().find(matching).map(|(_, place)| place)
         })
+    }
+
+    /// The same, of keys too.
+    pub(super) fn place_or_key(&self, who: &Who) -> Option<&Place> {
+        match who {
+            Who::AccessKey(id) => self.key(id).map(|(_, place)| place),
+            other => self.place(other),
+        }
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&(AccessKey, Place)> {
