@@ -249,7 +249,7 @@ pub fn dispatch(contract: &Contract) -> String {
     };
     let arm = |found: &Operation| {
         format!(
-            "{:?} => answer::<operation::{}, _>(body, audit, |request| plane.{}(caller, request)).await,",
+            "{:?} => answer::<operation::{}, _>(gate, caller, body, audit, |request| plane.{}(caller, request)).await,",
             found.name,
             found.name,
             snake(&found.name)
@@ -262,7 +262,7 @@ pub fn dispatch(contract: &Contract) -> String {
         pub(crate) trait Proton: Send + Sync {{ {handlers} }}
 
         /// Finds the operation by its name, reads its request, has it done and writes its response.
-        pub(crate) async fn dispatch(plane: &impl Proton, caller: &Caller, operation: &str, body: &[u8], audit: &mut Audit) -> Result<Vec<u8>, Error> {{
+        pub(super) async fn dispatch(plane: &impl Proton, gate: Option<Gate<'_>>, caller: &Caller, operation: &str, body: &[u8], audit: &mut Audit) -> Result<Vec<u8>, Error> {{
             match operation {{ {arms} _ => Err(Error::unknown_operation(operation)) }}
         }}"
     )

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
-//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`audit`] records
-//! what they do, [`cli`] puts everything together.
+//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`policy`]
+//! what they may do, [`audit`] records what they did, [`cli`] puts everything together.
 
 pub mod api;
 pub mod audit;
@@ -17,5 +17,7 @@ pub mod cli;
 pub mod control_plane;
 pub mod facade;
 pub mod identity;
+pub mod policy;
 pub mod server;
 pub mod telemetry;
+mod watched;

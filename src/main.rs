@@ -8,8 +8,8 @@ use proton_grpc::{
     cli::{
         audit, bundle,
         call::{self, Call},
-        config::Settings,
-        quickstart, serve, store,
+        config::{BadSetting, Settings},
+        policy, quickstart, serve, store,
     },
     telemetry,
 };
@@ -56,6 +56,9 @@ enum Subcommands {
     /// Check what `serve --audit` has recorded
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Check policies, and say what they allow
+    #[command(subcommand)]
+    Policy(Box<policy::Command>),
     /// Move what the built-in control plane keeps: from a data directory to a database, or back
     #[command(subcommand)]
     Store(Box<store::Command>),
@@ -87,13 +90,20 @@ fn main() -> ExitCode {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(FAILURE),
         }),
+        Subcommands::Policy(command) => policy::run(*command).map(|allowed| match allowed {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(FAILURE),
+        }),
         Subcommands::Store(command) => block_on(store::run(*command, |name| env::var_os(name)))
             .flatten()
             .map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::from(FAILURE)
+        ExitCode::from(match error.is::<BadSetting>() {
+            true => BAD_SETTINGS,
+            false => FAILURE,
+        })
     })
 }
 

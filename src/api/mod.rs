@@ -4,6 +4,7 @@
 //! Both wings build on this module and on nothing of each other. It knows no transport, reads no
 //! clock and does no I/O.
 
+pub mod arn;
 pub mod aws_json;
 pub mod codec;
 pub mod error;

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod bundle;
 pub mod call;
 pub mod config;
+pub mod policy;
 pub mod quickstart;
 pub mod serve;
 pub mod store;

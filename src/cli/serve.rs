@@ -1,6 +1,7 @@
 //! `serve`: everything that runs, put together.
 
 mod audit;
+mod policies;
 mod reads;
 
 use std::{
@@ -45,6 +46,7 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
+    policy::Policies,
     server::{Bound, Gate, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
@@ -83,14 +85,16 @@ pub struct Serving {
     audit: Option<Trail>,
     /// Tells health of the trail, and the trail of SIGHUP.
     following: Option<AbortOnDropHandle<()>>,
-    /// Keep the sources of identities current, and the certificates.
+    /// Keep the sources of identities current, the policies and the certificates.
     _upkeep: AbortOnDropHandle<()>,
+    _policies: Option<AbortOnDropHandle<()>>,
     _certificates: Option<AbortOnDropHandle<()>>,
 }
 
 impl Serving {
     /// Starts everything, warm, and says where it listens.
     pub async fn start(settings: &Settings) -> Result<Self> {
+        let loaded = policies::load(settings)?;
         let files = settings.tls();
         let tls = files.map(|files| Tls::open(files, SystemTime::now()));
         let tls = tls.transpose()?;
@@ -113,7 +117,11 @@ impl Serving {
             }
             _ => None,
         };
-        let facade_settings = facade_settings(settings);
+        let policies = policies::enforce(loaded.as_ref(), plane.as_ref());
+        let facade_settings = facade::Settings {
+            policies: policies.clone(),
+            ..facade_settings(settings)
+        };
         let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
         let reflection = if settings.reflection() {
             reflection::services()
@@ -123,6 +131,7 @@ impl Serving {
         let health = Health::default();
         let gate = Gate {
             identities,
+            policies,
             audit: audit.clone(),
         };
         let mut server = Server::start(bound, health.clone(), gate, move || {
@@ -148,6 +157,7 @@ impl Serving {
             audit,
             following: following.transpose()?,
             _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
+            _policies: loaded.map(|loaded| AbortOnDropHandle::new(tokio::spawn(loaded.keep()))),
             _certificates: tls.map(keep_current).transpose()?,
         })
     }
@@ -378,7 +388,11 @@ impl upstream::Endpoint for Embedded {
         }
         // A call that went by no identity is not let in as if it had one.
         let identities = self.identities.clone();
-        Box::pin(async move { wire::handle_from(NOBODY, &plane, &identities, request).await })
+        Box::pin(async move {
+            // The facade has asked the policies.
+            let policies = Policies::default();
+            wire::handle_from(NOBODY, &plane, &identities, &policies, request).await
+        })
     }
 
     fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::store::{Key, Kind};
+use crate::{api::arn, identity::Place};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -15,6 +16,14 @@ impl Caller {
         Self {
             account: account.into(),
             region: region.into(),
+        }
+    }
+
+    /// The caller as policies place it.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            account: self.account.clone(),
+            region: self.region.clone(),
         }
     }
 
@@ -46,15 +55,7 @@ impl Caller {
 
     /// The ARN of one of the caller's resources, such as `environment-template/web`.
     pub(super) fn arn(&self, resource: impl Display) -> String {
-        let partition = match self.region.split('-').next() {
-            Some("cn") => "aws-cn",
-            Some("us") if self.region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
-        format!(
-            "arn:{partition}:proton:{}:{}:{resource}",
-            self.region, self.account
-        )
+        arn::arn(&self.region, &self.account, resource)
     }
 
     /// The resource part of an ARN of the caller's own.
@@ -66,23 +67,6 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_partition_follows_from_the_region() {
-        let arn = |region: &str| Caller::new("123456789012", region).arn("environment/prod");
-        assert_eq!(
-            arn("us-east-1"),
-            "arn:aws:proton:us-east-1:123456789012:environment/prod"
-        );
-        assert_eq!(
-            arn("cn-north-1"),
-            "arn:aws-cn:proton:cn-north-1:123456789012:environment/prod"
-        );
-        assert_eq!(
-            arn("us-gov-west-1"),
-            "arn:aws-us-gov:proton:us-gov-west-1:123456789012:environment/prod"
-        );
-    }
 
     #[test]
     fn a_record_leads_back_to_its_owner() {

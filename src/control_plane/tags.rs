@@ -22,21 +22,42 @@ use super::template::Template;
 use super::template_version::Version;
 use super::{Caller, ControlPlane};
 use crate::api::{Error, operation, pb};
+use crate::policy::Kept;
 
 /// Customer tags on one resource.
 const MOST: usize = 50;
+
+/// The part of a resource's record that all families share.
+#[derive(Deserialize)]
+struct Tagged {
+    envelope: Envelope,
+}
+
+/// The template that a resource is made from, among its managed tags.
+const TEMPLATE: &str = "aws:proton:template";
+
+impl ControlPlane {
+    /// What policies may go by of the resource with this ARN, of those that the caller has.
+    pub async fn known_of(&self, caller: &Caller, arn: &str) -> Result<Option<Kept>, Error> {
+        let Some(key) = locate(caller, arn) else {
+            return Ok(None);
+        };
+        let Some(record) = self.store().get(&key).await? else {
+            return Ok(None);
+        };
+        let mut envelope = record.read::<Tagged>()?.envelope;
+        Ok(Some(Kept {
+            tags: envelope.tags,
+            template: envelope.managed_tags.remove(TEMPLATE),
+        }))
+    }
+}
 
 pub(super) async fn list_tags_for_resource(
     plane: &ControlPlane,
     caller: &Caller,
     mut request: pb::ListTagsForResourceRequest,
 ) -> Result<pb::ListTagsForResourceResponse, Error> {
-    /// The part of a resource's record that all families share.
-    #[derive(Deserialize)]
-    struct Tagged {
-        envelope: Envelope,
-    }
-
     let (most, token) = (request.max_results.take(), request.next_token.take());
     let page = Page::of::<operation::ListTagsForResource>(caller, &request, most, token)?;
     let arn = &request.resource_arn;

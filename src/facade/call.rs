@@ -1,4 +1,4 @@
-//! One call: validate, convert, ask the upstream, convert back.
+//! One call: ask the policies, validate, convert, ask the upstream, convert back.
 
 use std::cell::Cell;
 
@@ -21,17 +21,18 @@ use super::{
 };
 use crate::{
     api::{
-        Operation, Validate as _,
+        Validate as _,
         operation::{self, Class},
         pb,
         validate::{Path, Violations},
     },
     audit::{self, Scribe},
     identity::Principal,
+    policy::Governed,
 };
 
 /// How an operation is called through the SDK.
-pub(super) trait Call: Operation<Response: Clone> {
+pub(super) trait Call: Governed<Response: Clone> {
     type Input: TryFrom<Self::Request, Error = BuildError> + Clone + Send;
     type Output: Into<Self::Response> + RequestId + Send;
     type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
@@ -157,6 +158,7 @@ impl Facade {
         asked: &mut Asked,
         audit: &mut Option<audit::Call>,
     ) -> Result<Response<O::Response>, Box<Status>> {
+        self.check_allowed::<O>(asker, &message, asked).await?;
         message.validate(&Path::Root, &mut violations);
         if !violations.is_empty() {
             return Err(self.refuse(asked, Failure::Invalid(violations)));
@@ -240,6 +242,20 @@ impl Facade {
             response.metadata_mut().insert(REQUEST_ID, id);
         }
         Ok(response)
+    }
+
+    /// Before anything is said about the request: who may not make it learns nothing from the answer.
+    async fn check_allowed<O: Call>(
+        &self,
+        asker: &Asker,
+        message: &O::Request,
+        asked: &Asked,
+    ) -> Result<(), Box<Status>> {
+        let principal = asker.principal.as_ref();
+        let placed = principal.map(|principal| (principal, principal.place()));
+        let allowed = self.0.settings.policies.decide::<O>(placed, message);
+        let refused = |refusal| self.refuse(asked, Failure::NotAllowed(refusal));
+        allowed.await.map_err(refused)
     }
 
     /// Asks the upstream, within the deadline. Credentials that turn out to have expired are

@@ -13,11 +13,16 @@ use aws_sdk_sts::operation::{
 use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use super::{assumed::NotAssumed, upstream::ResponseTooLarge};
-use crate::api::{Code, validate::Violations};
+use crate::{
+    api::{Code, validate::Violations},
+    policy,
+};
 
 /// Why a call has no response.
 #[derive(Debug)]
 pub(super) enum Failure {
+    /// The policies do not allow it; nothing was sent.
+    NotAllowed(policy::Refusal),
     /// The request breaks rules of the contract; nothing was sent.
     Invalid(Violations),
     /// Somebody in front sends again what a repeat may do again; nothing was sent now.

@@ -1,9 +1,9 @@
 //! gRPC in, SDK calls out.
 //!
 //! ```text
-//!  request ─► validate ─► token ─► convert ─► aws-sdk-proton ─► convert ─► response
-//!                │                                 │
-//!                └────────► failure ─► verdict ◄───┘   status.rs: the one table
+//!  request ─► policies ─► token ─► validate ─► convert ─► aws-sdk-proton ─► convert ─► response
+//!                │                    │                          │
+//!                └────────────────────┴──► failure ─► verdict ◄──┘   status.rs: the one table
 //! ```
 //!
 //! Every call goes through [`Facade::call`]; the gRPC methods around it are generated. What the
@@ -39,6 +39,8 @@ pub use retry::Owner as RetryOwner;
 pub use status::code_name;
 pub use upstream::Upstream;
 
+use crate::policy::Policies;
+
 /// Serves `ProtonService` and `ProtonStreamingService` from an upstream. Cheap to clone.
 #[derive(Clone)]
 pub struct Facade(Arc<Shared>);
@@ -57,6 +59,8 @@ pub struct Settings {
     /// Whether `x-request-id` comes from a proxy that makes one for each logical call. Then it
     /// stands for a missing idempotency token.
     pub trust_request_id: bool,
+    /// What callers may do.
+    pub policies: Policies,
     /// How often a wait reads what it waits for, where the upstream does not tell when that has
     /// changed. By default at the waiter's own pace.
     pub wait_poll: Option<Duration>,

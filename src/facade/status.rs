@@ -15,7 +15,10 @@ use super::{
     call::REQUEST_ID,
     failure::{Answered, Failure, NoCredentials, Said},
 };
-use crate::api::{Code, operation::Facts, validate::Violations};
+use crate::{
+    api::{Code, operation::Facts, validate::Violations},
+    policy::Refusal,
+};
 
 /// What was asked of the upstream.
 #[derive(Clone)]
@@ -151,6 +154,19 @@ fn judge(asked: &Asked, failure: Failure) -> Verdict {
     match failure {
         Failure::Said(said) => judge_said(asked, said),
         Failure::Answered(answered) => judge_answered(asked, &answered),
+        Failure::NotAllowed(Refusal::Denied { who, action, arn }) => Verdict::new(
+            Grpc::PermissionDenied,
+            "ACCESS_DENIED",
+            Outcome::NotExecuted,
+            format!("{who} may not perform proton:{action} on {arn}"),
+        )
+        .detail(Detail::Resource),
+        Failure::NotAllowed(Refusal::Undecided) => not_executed(
+            Grpc::Unavailable,
+            "POLICY_UNDECIDED",
+            "nobody can tell now whether the policies allow this",
+        )
+        .repeat(Repeat::Later),
         Failure::Invalid(violations) => {
             let message = crate::api::Error::invalid(violations.clone()).message;
             Verdict::new(
@@ -468,7 +484,9 @@ impl Detail {
                 details.set_bad_request(fitting(&violations));
             }
             Self::Resource => {
-                details.set_resource_info(kind, asked.resource.as_str(), "", message);
+                // Not every request has been validated.
+                let resource = cut(&asked.resource, DETAIL_LIMIT);
+                details.set_resource_info(kind, resource, "", message);
             }
             Self::Precondition(what) => {
                 details.add_precondition_failure_violation(

@@ -20,7 +20,11 @@ mod sigv4;
 mod spiffe;
 mod upkeep;
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -34,7 +38,7 @@ pub use spiffe::{SpiffeId, TrustDomain};
 pub use upkeep::Upkeep;
 
 use crate::api::operation::Class;
-use callers::{Seat, Watched};
+use callers::{Issuers, Known, Seat, Snapshot, Watched};
 use jwt::Issuer;
 use sigv4::Replays;
 
@@ -153,13 +157,28 @@ impl Identities {
     }
 }
 
+/// Where somebody acts whose identity holds, as a file of callers has it, wherever identities come from.
+pub fn place_in(callers: &Path, who: &Who, region: &str) -> Result<Option<Place>, String> {
+    let known = Known {
+        region: region.to_owned(),
+        ids: true,
+        issuers: Issuers::Any,
+        names: true,
+    };
+    let callers = Snapshot::take(callers)?.read(&known)?;
+    Ok(callers.place_or_key(who).cloned())
+}
+
 impl Open {
     fn new(sources: Sources, local: &Place, clock: Clock) -> Result<Self, String> {
         let proxys_ids = sources.proxied.as_ref().map(Proxied::says_ids);
-        let known = callers::Known {
+        let known = Known {
             region: local.region.clone(),
             ids: sources.trust_domain.is_some() || proxys_ids == Some(true),
-            issuer: sources.tokens.as_ref().map(|tokens| tokens.issuer.clone()),
+            issuers: match &sources.tokens {
+                None => Issuers::None,
+                Some(tokens) => Issuers::Only(tokens.issuer.clone()),
+            },
             names: proxys_ids == Some(false),
             roles: sources.roles,
         };

@@ -1,8 +1,10 @@
 //! Who calls, once it is known.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde_json::{Map, Value};
+
+use super::SpiffeId;
 
 /// A caller that is known, and the account and Region that it acts in. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +80,10 @@ impl Principal {
         self.0.who == Who::Local
     }
 
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+
     pub fn account(&self) -> &str {
         &self.0.place.account
     }
@@ -105,6 +111,19 @@ impl fmt::Display for Principal {
     }
 }
 
+impl Who {
+    /// What kind of identity it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Spiffe(_) => "spiffe",
+            Self::Token { .. } => "token",
+            Self::AccessKey(_) => "access-key",
+            Self::Proxied(_) => "proxied",
+        }
+    }
+}
+
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -114,6 +133,32 @@ impl fmt::Display for Who {
             Self::Token { issuer, subject } => write!(f, "jwt:{issuer}#{subject}"),
             Self::AccessKey(id) => write!(f, "access-key:{id}"),
             Self::Proxied(name) => write!(f, "proxied:{name}"),
+        }
+    }
+}
+
+/// From the principal's id.
+impl FromStr for Who {
+    type Err = String;
+
+    fn from_str(id: &str) -> Result<Self, String> {
+        let rest = |prefix| id.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+        if id == "local" {
+            Ok(Self::Local)
+        } else if id.parse::<SpiffeId>().is_ok() {
+            Ok(Self::Spiffe(id.to_owned()))
+        } else if let Some((issuer, subject)) = rest("jwt:").and_then(|rest| rest.split_once('#')) {
+            let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
+            Ok(Self::Token { issuer, subject })
+        } else if let Some(key) = rest("access-key:") {
+            Ok(Self::AccessKey(key.to_owned()))
+        } else if let Some(name) = rest("proxied:") {
+            Ok(Self::Proxied(name.to_owned()))
+        } else {
+            Err(
+                "none of local, spiffe://…, jwt:ISSUER#SUBJECT, access-key:ID and proxied:NAME"
+                    .to_owned(),
+            )
         }
     }
 }
@@ -166,6 +211,33 @@ mod tests {
                 "jwt:https://issuer.example#a#b",
             ]
         );
+    }
+
+    #[test]
+    fn the_id_tells_who_it_is() {
+        let token = Who::Token {
+            issuer: "https://issuer.example".to_owned(),
+            subject: "a#b".to_owned(),
+        };
+        for who in [
+            Who::Local,
+            Who::Spiffe("spiffe://prod.example/a".to_owned()),
+            token,
+            Who::AccessKey("AKIDALICE".to_owned()),
+            Who::Proxied("spiffe://prod.example/a".to_owned()),
+        ] {
+            assert_eq!(who.to_string().parse(), Ok(who));
+        }
+        for id in [
+            "",
+            "alice",
+            "spiffe://",
+            "jwt:alice",
+            "access-key:",
+            "proxied:",
+        ] {
+            assert!(id.parse::<Who>().is_err(), "{id}");
+        }
     }
 
     #[test]

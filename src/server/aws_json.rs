@@ -60,7 +60,13 @@ impl Front for AwsJson {
                     request.extensions_mut().insert(scribe);
                 }
                 let client = identity::client(Some(peer));
-                let response = endpoint::respond(client, plane, &gate.identities, request).await;
+                let Gate {
+                    identities,
+                    policies,
+                    ..
+                } = gate;
+                let response =
+                    endpoint::respond(client, plane, identities, policies, request).await;
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

@@ -7,12 +7,15 @@ use http::HeaderMap;
 use crate::{
     audit::{Front, Scribe, Trail},
     identity::Identities,
+    policy::Policies,
 };
 
 /// What every call passes. Clones are the same gate.
 #[derive(Clone)]
 pub struct Gate {
     pub identities: Identities,
+    /// For AWS-JSON: over gRPC it is the services that know what is asked, and they have theirs.
+    pub policies: Policies,
     pub audit: Option<Trail>,
 }
 
@@ -20,6 +23,7 @@ impl From<Identities> for Gate {
     fn from(identities: Identities) -> Self {
         Self {
             identities,
+            policies: Policies::default(),
             audit: None,
         }
     }

@@ -9,18 +9,30 @@ use regex::Regex;
 
 /// What each module may not name. `api` knows nobody, the wings do not know each other, and only
 /// `cli` knows all.
-const STRANGERS: [(&str, &str); 6] = [
-    ("api", "facade|control_plane|identity|audit|server|cli"),
+const STRANGERS: [(&str, &str); 7] = [
+    (
+        "api",
+        "facade|control_plane|identity|policy|audit|server|cli",
+    ),
     ("facade", "control_plane|server|cli"),
     ("control_plane", "facade|server|cli"),
-    ("identity", "facade|control_plane|audit|server|cli"),
+    ("identity", "facade|control_plane|policy|audit|server|cli"),
+    // Both fronts ask it; what the control plane knows it is told.
+    ("policy", "facade|control_plane|audit|server|cli"),
     // Both fronts write to it.
-    ("audit", "facade|control_plane|server|cli"),
+    ("audit", "facade|control_plane|policy|server|cli"),
     ("server", "cli"),
 ];
 
 /// The modules that are given time and randomness. What drives sockets has to read the clock itself.
-const GIVEN_TIME: [&str; 5] = ["api", "facade", "control_plane", "identity", "audit"];
+const GIVEN_TIME: [&str; 6] = [
+    "api",
+    "facade",
+    "control_plane",
+    "identity",
+    "policy",
+    "audit",
+];
 
 /// What reads a clock or randomness.
 const AMBIENT: &str = r"\b(SystemTime::now|Instant::now|Utc::now|now_utc|Uuid::(new_v\d|now_v\d)|rand::|getrandom|SystemRandom|thread_rng)\b";

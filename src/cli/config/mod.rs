@@ -9,6 +9,7 @@
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
 mod audit;
+mod policies;
 mod reads;
 mod sources;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
 pub use self::audit::Audit;
+pub use self::policies::Policies;
 pub use self::reads::Reads;
 pub use self::values::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
@@ -200,6 +202,9 @@ pub struct Settings {
     /// [default: x-forwarded-client-cert]
     #[arg(long, value_name = "HEADER")]
     pub identity_header: Option<HeaderName>,
+
+    #[command(flatten)]
+    pub policies: Policies,
 
     /// Listen beyond this machine although callers are not authenticated
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
@@ -415,6 +420,11 @@ impl Settings {
         }
     }
 }
+
+/// A setting that turns out to be wrong when it is used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSetting(pub String);
 
 fn invalid(why: String) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, why)

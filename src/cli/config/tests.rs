@@ -85,6 +85,22 @@ fn a_quota_that_is_not_given_is_protons_own() {
 }
 
 #[test]
+fn policies_have_their_names_like_any_setting() {
+    let given = |flags: &[&str], variables: &[(&str, &str)]| {
+        let settings = read(flags, variables).unwrap();
+        settings.policies.policies.unwrap()
+    };
+    let (_file, config) = file("policies = 'file'");
+    assert_eq!(given(&[&config], &[]), PathBuf::from("file"));
+    let variables = [("PROTON_GRPC_POLICIES", "variable")];
+    assert_eq!(given(&[&config], &variables), PathBuf::from("variable"));
+    assert_eq!(
+        given(&["--policies=flag"], &variables),
+        PathBuf::from("flag")
+    );
+}
+
+#[test]
 fn the_file_may_be_named_by_a_variable() {
     let (file, _) = file("upstream = 'aws'");
     let settings = read(

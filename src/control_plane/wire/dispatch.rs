@@ -2,23 +2,56 @@
 
 use super::{Audit, audited};
 use crate::api::validate::Violations;
-use crate::api::{Error, Operation, Validate as _, aws_json, operation, pb};
+use crate::api::{Code, Error, Validate as _, aws_json, operation, pb};
 use crate::control_plane::Caller;
+use crate::identity::Principal;
+use crate::policy::{Governed, Policies, Refusal};
 
 include!(concat!(env!("OUT_DIR"), "/dispatch.rs"));
 
+/// What stands between a request from a socket and its handler.
+#[derive(Clone, Copy)]
+pub(super) struct Gate<'a> {
+    pub(super) policies: &'a Policies,
+    pub(super) principal: &'a Principal,
+}
+
+impl Gate<'_> {
+    async fn pass<O: Governed>(self, caller: &Caller, request: &O::Request) -> Result<(), Error> {
+        let place = caller.place();
+        let allowed = self
+            .policies
+            .decide::<O>(Some((self.principal, &place)), request);
+        allowed.await.map_err(|refusal| match refusal {
+            // In AWS's words, for whoever reads them with a program.
+            Refusal::Denied { who, action, arn } => Error::access_denied(format!(
+                "User: {who} is not authorized to perform: proton:{action} on resource: {arn}"
+            )),
+            Refusal::Undecided => Error::new(
+                Code::ServiceUnavailable,
+                "nobody can tell now whether the policies allow this",
+            ),
+        })
+    }
+}
+
 async fn answer<O, F>(
+    gate: Option<Gate<'_>>,
+    caller: &Caller,
     body: &[u8],
     audit: &mut Audit,
     handler: impl FnOnce(O::Request) -> F,
 ) -> Result<Vec<u8>, Error>
 where
-    O: Operation<Request: prost::Name>,
+    O: Governed<Request: prost::Name>,
     F: Future<Output = Result<O::Response, Error>>,
 {
     let request: O::Request = aws_json::read(body)?;
     if let Some(audit) = audit {
         audit.concerns(O::FACTS.resource, &O::resource_name(&request));
+    }
+    if let Some(gate) = gate {
+        gate.pass::<O>(caller, &request).await?;
     }
     let violations = request.violations();
     if !violations.is_empty() {

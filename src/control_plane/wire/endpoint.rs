@@ -12,6 +12,7 @@ use super::{MAX_BODY, handle_from, too_large};
 use crate::api::{Code, Error};
 use crate::control_plane::ControlPlane;
 use crate::identity::{Client, Identities};
+use crate::policy::Policies;
 
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -20,6 +21,7 @@ pub async fn respond<B>(
     client: Client<'_>,
     plane: &ControlPlane,
     identities: &Identities,
+    policies: &Policies,
     request: Request<B>,
 ) -> Response<Full<Bytes>>
 where
@@ -30,7 +32,7 @@ where
     let refused = match body {
         Ok(Ok(body)) => {
             let request = Request::from_parts(head, body.to_bytes());
-            let response = handle_from(client, plane, identities, request).await;
+            let response = handle_from(client, plane, identities, policies, request).await;
             return response.map(Full::new);
         }
         Ok(Err(cause)) if cause.is::<LengthLimitError>() => too_large(),

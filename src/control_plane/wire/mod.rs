@@ -4,6 +4,8 @@
 //! The caller is the account and the Region of the principal that the request carries in its extensions; no header can put one
 //! there. Where nobody is asked who they are, it is the account that the access key is configured for, else the default one, in
 //! the configured Region; then no signature is checked.
+//!
+//! What the caller may do is asked in [`handle_from`] too: a call that came over gRPC was decided on there.
 
 mod audited;
 mod credential;
@@ -26,7 +28,9 @@ use crate::{
     },
     audit::{self, Scribe},
     identity::{Client, Identities, Principal},
+    policy::Policies,
 };
+use dispatch::Gate;
 
 /// The largest request, three texts of 51,200 characters, escaped and with room to spare.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -44,7 +48,8 @@ pub async fn handle_from(
     client: Client<'_>,
     plane: &ControlPlane,
     identities: &Identities,
-    mut request: Request<Bytes>,
+    policies: &Policies,
+    request: Request<Bytes>,
 ) -> Response<Bytes> {
     // An operation that is not known changes nothing.
     let facts = operation(&request).and_then(operation::find);
@@ -56,8 +61,12 @@ pub async fn handle_from(
             if let Some(audit) = &mut audit {
                 audit.by(&principal);
             }
-            request.extensions_mut().insert(principal);
-            attempt(plane, &request, &mut audit).await
+            let gate = policies.are_given().then_some(Gate {
+                policies,
+                principal: &principal,
+            });
+            let caller = caller(plane, Some(&principal), &request);
+            attempt(plane, &caller, gate, &request, &mut audit).await
         }
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
@@ -72,18 +81,22 @@ pub async fn handle_from(
 
 /// Answers one request, of the principal in its extensions. It is not recorded: who made the call came in elsewhere.
 pub async fn handle(plane: &ControlPlane, request: Request<Bytes>) -> Response<Bytes> {
-    finish(plane, attempt(plane, &request, &mut None).await)
+    let caller = caller(plane, request.extensions().get(), &request);
+    let answer = attempt(plane, &caller, None, &request, &mut None).await;
+    finish(plane, answer)
 }
 
 /// Does what is asked.
 async fn attempt(
     plane: &ControlPlane,
+    caller: &Caller,
+    gate: Option<Gate<'_>>,
     request: &Request<Bytes>,
     audit: &mut Audit,
 ) -> Result<Vec<u8>, error::Refusal> {
     // A panic must not take other calls on the connection with it. Nothing that it may have left
     // half done is seen again: the store takes changes whole.
-    let answer = AssertUnwindSafe(answer(plane, request, audit))
+    let answer = AssertUnwindSafe(answer(plane, caller, gate, request, audit))
         .catch_unwind()
         .await;
     answer.unwrap_or_else(|_| Err(error::Refusal::from(Error::internal())))
@@ -105,6 +118,8 @@ fn finish(plane: &ControlPlane, answer: Result<Vec<u8>, error::Refusal>) -> Resp
 
 async fn answer(
     plane: &ControlPlane,
+    caller: &Caller,
+    gate: Option<Gate<'_>>,
     request: &Request<Bytes>,
     audit: &mut Audit,
 ) -> Result<Vec<u8>, error::Refusal> {
@@ -125,8 +140,8 @@ async fn answer(
         let rule = format!("the header X-Amz-Target must be {SERVICE}<operation>");
         return Err(Error::new(Code::UnknownOperation, rule).into());
     };
-    let caller = caller(plane, request);
-    Ok(dispatch::dispatch(plane, &caller, operation, request.body(), audit).await?)
+    let body = request.body();
+    Ok(dispatch::dispatch(plane, gate, caller, operation, body, audit).await?)
 }
 
 /// The operation that a request names.
@@ -135,8 +150,7 @@ fn operation(request: &Request<Bytes>) -> Option<&str> {
     target.to_str().ok()?.strip_prefix(SERVICE)
 }
 
-fn caller(plane: &ControlPlane, request: &Request<Bytes>) -> Caller {
-    let principal = request.extensions().get::<Principal>();
+fn caller(plane: &ControlPlane, principal: Option<&Principal>, request: &Request<Bytes>) -> Caller {
     match principal.filter(|principal| !principal.is_local()) {
         Some(principal) => Caller::new(principal.account(), principal.region()),
         None => plane.caller(credential::access_key_id(request.headers())),

@@ -22,11 +22,19 @@ pub(in crate::identity) struct Known {
     pub(in crate::identity) region: String,
     /// The sources that are configured; an entry for another would never match.
     pub(in crate::identity) ids: bool,
-    pub(in crate::identity) issuer: Option<String>,
+    pub(in crate::identity) issuers: Issuers,
     /// A header of bare names.
     pub(in crate::identity) names: bool,
     /// An upstream that callers can have roles for.
     pub(in crate::identity) roles: bool,
+}
+
+/// Whose tokens are taken.
+#[derive(Clone, Debug)]
+pub(in crate::identity) enum Issuers {
+    None,
+    Only(String),
+    Any,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +79,7 @@ impl fmt::Debug for Secret {
 
 /// A file and those that it names, as they were read: to see whether anything changed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Snapshot {
+pub(in crate::identity) struct Snapshot {
     text: Secret,
     is_private: bool,
     /// In the order of the entries.
@@ -79,7 +87,7 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn take(path: &Path) -> Result<Self, String> {
+    pub(in crate::identity) fn take(path: &Path) -> Result<Self, String> {
         let (text, is_private) = read(path).map_err(|cause| cause.to_string())?;
         let mut secrets = Vec::new();
         for file in parse(&text)?.caller.iter().filter_map(Entry::secret_file) {
@@ -99,7 +107,7 @@ impl Snapshot {
     }
 
     /// The callers, or the first thing that is wrong with them.
-    pub(super) fn read(&self, known: &Known) -> Result<Callers, String> {
+    pub(in crate::identity) fn read(&self, known: &Known) -> Result<Callers, String> {
         let mut callers = Callers::default();
         let mut secrets = self.secrets.iter();
         let entries = parse(&self.text.0)?.caller;
@@ -270,15 +278,12 @@ impl Entry {
                 Err("spiffe needs --trust-domain, or --trusted-proxy".to_owned())
             }
             (None, Some(subject), None) => {
-                let Some(configured) = &known.issuer else {
-                    return Err("subject needs --jwt-issuer".to_owned());
-                };
-                if self
-                    .issuer
-                    .as_ref()
-                    .is_some_and(|issuer| issuer != configured)
-                {
-                    return Err("issuer is not --jwt-issuer".to_owned());
+                match (&known.issuers, &self.issuer) {
+                    (Issuers::None, _) => return Err("subject needs --jwt-issuer".to_owned()),
+                    (Issuers::Only(taken), Some(issuer)) if issuer != taken => {
+                        return Err("issuer is not --jwt-issuer".to_owned());
+                    }
+                    _ => {}
                 }
                 let (subject, is_pattern) = pattern(subject);
                 let issuer = self.issuer.clone();

@@ -31,7 +31,7 @@ mod watched;
 
 use std::{collections::HashMap, sync::Arc};
 
-pub(super) use file::Known;
+pub(super) use file::{Issuers, Known, Snapshot};
 pub(super) use watched::Watched;
 
 use super::{Place, Role, Who, sigv4::AccessKey};
@@ -88,6 +88,14 @@ impl Callers {
                 |(pattern, _): &&(Name, Seat)| names.iter().any(|name| pattern.begins(name));
             self.patterns.iter().find(matching).map(|(_, seat)| seat)
         })
+    }
+
+    /// The same, of keys too.
+    pub(super) fn place_or_key(&self, who: &Who) -> Option<&Place> {
+        match who {
+            Who::AccessKey(id) => self.key(id).map(|(_, place)| place),
+            other => self.place(other),
+        }
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&(AccessKey, Place)> {

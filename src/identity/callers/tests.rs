@@ -10,7 +10,7 @@ fn known() -> Known {
     Known {
         region: "us-east-1".to_owned(),
         ids: true,
-        issuer: Some("https://issuer.example".to_owned()),
+        issuers: Issuers::Only("https://issuer.example".to_owned()),
         names: true,
         roles: true,
     }
@@ -286,7 +286,7 @@ fn an_entry_of_a_source_that_is_off_is_wrong() {
         let (_directory, path) = file(&entry(name, "1"));
         let off = Known {
             ids: false,
-            issuer: None,
+            issuers: Issuers::None,
             names: false,
             ..known()
         };

@@ -2,9 +2,11 @@
 //! tokens and access keys, and the control plane behind it.
 
 mod mutual_tls;
+mod policies;
 
 use std::{
     fs,
+    net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -25,7 +27,7 @@ use http::{HeaderName, HeaderValue};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use prost_reflect::DynamicMessage;
 use proton_grpc::{
-    control_plane::{ControlPlane, wire},
+    control_plane::{Caller, ControlPlane, wire},
     facade::{
         Ambient, Facade, Settings as FacadeSettings, Upstream,
         upstream::{Answer, Endpoint},
@@ -34,7 +36,8 @@ use proton_grpc::{
         Client, FORWARDED_CERTIFICATE, Identities, Machine, Place, Proxied, Settings, Sources,
         Tokens, TrustedProxy,
     },
-    server::{Bound, Health, Server, proton, reflection},
+    policy::{Find, Keeper, Loaded, Policies, Unknown},
+    server::{Bound, Gate, Health, Listen, Server, proton, reflection},
 };
 use serde_json::{Value as Json, json};
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
@@ -73,6 +76,8 @@ struct World {
     identities: Identities,
     issuer: Issuer,
     channel: Channel,
+    /// Where AWS-JSON is.
+    aws_json: SocketAddr,
     _server: Server,
 }
 
@@ -124,12 +129,29 @@ impl Endpoint for Behind {
     }
 }
 
+/// Tells policies what the control plane knows.
+struct Kept(ControlPlane);
+
+impl Keeper for Kept {
+    fn find<'a>(&'a self, place: &'a Place, arn: &'a str) -> Find<'a> {
+        Box::pin(async move {
+            let caller = Caller::new(&place.account, &place.region);
+            let known = self.0.known_of(&caller, arn).await;
+            known.map(Option::unwrap_or_default).map_err(|_| Unknown)
+        })
+    }
+}
+
 async fn world() -> World {
-    world_trusting(None).await
+    world_of(Stack::new(), None, &Policies::default()).await
 }
 
 async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
-    let (stack, issuer) = (Stack::new(), Issuer::new());
+    world_of(Stack::new(), proxy, &Policies::default()).await
+}
+
+async fn world_of(stack: Stack, proxy: Option<TrustedProxy>, policies: &Policies) -> World {
+    let issuer = Issuer::new();
     let directory = tempfile::tempdir().unwrap();
     let (callers, keys) = (
         directory.path().join("callers"),
@@ -160,36 +182,55 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
     };
     let (identities, _) = Identities::open(settings, Arc::new(now)).unwrap();
     let bound = any_port();
-    let address = format!("http://{}", bound.listen());
-    let server = serve(&stack, &identities, bound);
+    let grpc = format!("http://{}", bound.listen());
+    let server = serve(&stack, &identities, policies, bound);
+    let bound = any_port();
+    let aws_json = address(&bound);
+    let server = server.with_aws_json(bound, stack.plane.clone());
     World {
         stack,
         identities,
         issuer,
-        channel: Channel::from_shared(address).unwrap().connect_lazy(),
-        _server: server,
+        channel: Channel::from_shared(grpc).unwrap().connect_lazy(),
+        aws_json,
+        _server: server.unwrap(),
     }
 }
 
 /// A server of gRPC, with the control plane behind it.
-fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
+fn serve(stack: &Stack, identities: &Identities, policies: &Policies, bound: Bound) -> Server {
     let plane = stack.plane.clone();
+    let settings = FacadeSettings {
+        policies: policies.clone(),
+        ..FacadeSettings::default()
+    };
     let facade = move || {
         let upstream = Upstream::embedded(Arc::new(Behind(plane.clone())), REGION);
         let ambient = Ambient {
             request_id: Arc::new(|| "id".to_owned()),
             jitter: Arc::new(|longest| longest),
         };
-        Facade::new(upstream, FacadeSettings::default(), ambient)
+        Facade::new(upstream, settings.clone(), ambient)
     };
     let health = Health::default();
     health.set_serving(true);
     let services = move || proton(facade()).and(reflection::services());
-    Server::start(bound, health, identities.clone(), services).unwrap()
+    let gate = Gate {
+        policies: policies.clone(),
+        ..identities.clone().into()
+    };
+    Server::start(bound, health, gate, services).unwrap()
 }
 
 pub(crate) fn any_port() -> Bound {
     Bound::to(&"127.0.0.1:0".parse().unwrap(), 0o600, 1).unwrap()
+}
+
+fn address(bound: &Bound) -> SocketAddr {
+    match bound.listen() {
+        Listen::Tcp(address) => *address,
+        Listen::Unix(_) => unreachable!("a port was asked for"),
+    }
 }
 
 fn now() -> SystemTime {
@@ -242,7 +283,8 @@ impl World {
             certificate: None,
             machine: Machine::Loopback,
         };
-        let response = wire::handle_from(client, &self.stack.plane, &self.identities, request);
+        let (plane, policies) = (&self.stack.plane, Policies::default());
+        let response = wire::handle_from(client, plane, &self.identities, &policies, request);
         let (head, body) = response.await.into_parts();
         (head.status.as_u16(), serde_json::from_slice(&body).unwrap())
     }

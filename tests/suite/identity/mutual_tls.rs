@@ -1,12 +1,12 @@
 //! Certificates as identities, over TLS on both fronts: the SPIFFE ids of one trust domain, and a
 //! proxy that says whom it calls for.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use proton_grpc::server::{Listen, Tls, tls::Files};
+use proton_grpc::server::{Tls, tls::Files};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SanType};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -117,7 +117,7 @@ impl Secured {
         );
         let (grpc_address, aws_json_address) = (address(&grpc), address(&aws_json));
         let identities = identities(&directory);
-        let server = serve(&stack, &identities, grpc);
+        let server = serve(&stack, &identities, &Policies::default(), grpc);
         let server = server.with_aws_json(aws_json, stack.plane.clone()).unwrap();
         let secured = Self {
             authority,
@@ -179,13 +179,6 @@ fn identities(directory: &TempDir) -> Identities {
         }),
     };
     Identities::open(settings, Arc::new(now)).unwrap().0
-}
-
-fn address(bound: &Bound) -> SocketAddr {
-    match bound.listen() {
-        Listen::Tcp(address) => *address,
-        Listen::Unix(_) => unreachable!("a port was asked for"),
-    }
 }
 
 async fn connect(
