@@ -164,6 +164,7 @@ pub fn place_in(callers: &Path, who: &Who, region: &str) -> Result<Option<Place>
         ids: true,
         issuers: Issuers::Any,
         names: true,
+        roles: true,
     };
     let callers = Snapshot::take(callers)?.read(&known)?;
     Ok(callers.place_or_key(who).cloned())

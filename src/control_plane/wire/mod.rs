@@ -49,7 +49,7 @@ pub async fn handle_from(
     plane: &ControlPlane,
     identities: &Identities,
     policies: &Policies,
-    request: Request<Bytes>,
+    mut request: Request<Bytes>,
 ) -> Response<Bytes> {
     // An operation that is not known changes nothing.
     let facts = operation(&request).and_then(operation::find);

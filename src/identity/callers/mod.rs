@@ -94,7 +94,7 @@ impl Callers {
     pub(super) fn place_or_key(&self, who: &Who) -> Option<&Place> {
         match who {
             Who::AccessKey(id) => self.key(id).map(|(_, place)| place),
-            other => self.place(other),
+            other => self.seat(other).map(|seat| &seat.place),
         }
     }
 
