@@ -1,5 +1,7 @@
 //! `serve`: everything that runs, put together.
 
+mod reads;
+
 use std::{
     future::pending,
     io::Write,
@@ -319,6 +321,7 @@ fn facade_settings(settings: &Settings) -> facade::Settings {
             RetryOwner::Client => facade::RetryOwner::Client,
         },
         trust_request_id: settings.trust_request_id,
+        reads: reads::reads(settings),
         ..facade::Settings::default()
     }
 }

@@ -11,10 +11,11 @@ use aws_sdk_proton::{
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
-    Facade,
+    Facade, Reads,
     deadline::Deadline,
     failure::Failure,
     forward::{self, Answer, ForwardError, Question},
+    reads,
     status::Asked,
     token::{self, Token},
 };
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// How an operation is called through the SDK.
-pub(super) trait Call: Operation {
+pub(super) trait Call: Operation<Response: Clone> {
     type Input: TryFrom<Self::Request, Error = BuildError> + Clone + Send;
     type Output: Into<Self::Response> + RequestId + Send;
     type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
@@ -90,6 +91,7 @@ pub(super) struct Underway {
 }
 
 /// What a call brings along with its message.
+#[derive(Clone)]
 pub(super) struct Asker {
     pub(super) metadata: MetadataMap,
     pub(super) deadline: Option<Deadline>,
@@ -128,7 +130,7 @@ impl Facade {
         let mut violations = Violations::default();
         let token = token::choose::<O>(&mut message, asker, &self.0.settings, &mut violations);
         let safe = token == Token::Lasting && O::FACTS.class != Class::Unsafe;
-        let mut asked = Asked {
+        let asked = Asked {
             facts: O::FACTS,
             resource: O::resource_name(&message),
             safe,
@@ -138,10 +140,66 @@ impl Facade {
         if !violations.is_empty() {
             return Err(self.refuse(&asked, Failure::Invalid(violations)));
         }
+        match &self.0.settings.reads {
+            None => self.fetch::<O>(asker, message, asked).await,
+            Some(reads) if O::FACTS.class == Class::Read => {
+                match reads::must_be_fresh(&asker.metadata) {
+                    true => self.fetch::<O>(asker, message, asked).await,
+                    false => self.share::<O>(reads, asker, message, asked).await,
+                }
+            }
+            Some(reads) => {
+                let _change = reads.change();
+                self.fetch::<O>(asker, message, asked).await
+            }
+        }
+    }
+
+    /// Waits for the answer of a call that may be that of other readers, too.
+    async fn share<O: Call>(
+        &self,
+        reads: &Reads,
+        asker: &Asker,
+        message: O::Request,
+        mut asked: Asked,
+    ) -> Result<Response<O::Response>, Box<Status>> {
+        let repeats = self.0.settings.retry_owner.repeats(&asker.metadata);
+        let key = reads.key::<O>(asker, repeats, &message);
+        let ask = || {
+            let facade = self.clone();
+            // Its time is that of whoever waits longest.
+            let asker = Asker {
+                deadline: None,
+                ..asker.clone()
+            };
+            let asked = asked.clone();
+            async move { facade.fetch::<O>(&asker, message, asked).await }
+        };
+        let read = reads.read(key, ask);
+        let answer = match asker.deadline {
+            None => read.await.ok_or(Failure::Interrupted),
+            Some(deadline) => match deadline.keep(read).await {
+                Some(answer) => answer.ok_or(Failure::Interrupted),
+                None => Err(Failure::DeadlineExceeded),
+            },
+        };
+        answer.unwrap_or_else(|failure| {
+            // It may have been asked for, whoever began it.
+            asked.attempts = 1;
+            Err(self.refuse(&asked, failure))
+        })
+    }
+
+    async fn fetch<O: Call>(
+        &self,
+        asker: &Asker,
+        message: O::Request,
+        mut asked: Asked,
+    ) -> Result<Response<O::Response>, Box<Status>> {
         let input =
             O::Input::try_from(message).map_err(|_| self.refuse(&asked, Failure::NotBuilt))?;
 
-        let (result, attempts) = self.send::<O>(input, asker, safe).await;
+        let (result, attempts) = self.send::<O>(input, asker, asked.safe).await;
         asked.attempts = attempts;
         let output = result.map_err(|failure| self.refuse(&asked, failure))?;
 

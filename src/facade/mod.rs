@@ -20,6 +20,7 @@ pub mod deadline;
 mod failure;
 mod forward;
 mod lean;
+pub mod reads;
 mod retry;
 mod roles;
 mod service;
@@ -32,6 +33,7 @@ pub mod upstream;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub use reads::Reads;
 pub use retry::Owner as RetryOwner;
 pub use upstream::Upstream;
 
@@ -56,6 +58,9 @@ pub struct Settings {
     /// How often a wait reads what it waits for, where the upstream does not tell when that has
     /// changed. By default at the waiter's own pace.
     pub wait_poll: Option<Duration>,
+    /// What identical reads share, of all facades that are to share it. Without it, each asks the upstream. Waits that
+    /// are told of changes by the upstream must have none: they read once, after the change.
+    pub reads: Option<Reads>,
 }
 
 /// The randomness that the facade needs, given from outside.

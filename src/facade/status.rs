@@ -18,6 +18,7 @@ use super::{
 use crate::api::{Code, operation::Facts, validate::Violations};
 
 /// What was asked of the upstream.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) facts: &'static Facts,
     pub(super) resource: String,

@@ -68,6 +68,8 @@ pub(crate) struct Seen {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Answer(http::Response<Bytes>),
+    /// The answer takes this time.
+    Late(Duration, http::Response<Bytes>),
     /// Never answers. Whoever gives up is counted.
     Silence,
 }
@@ -165,6 +167,10 @@ impl Stub {
         let reply = queued.or_else(|| self.standing.lock().unwrap().clone());
         match reply.expect("the test says what to answer") {
             Reply::Answer(answer) => Ok(answer.map(Full::new)),
+            Reply::Late(time, answer) => {
+                tokio::time::sleep(time).await;
+                Ok(answer.map(Full::new))
+            }
             Reply::Silence => {
                 let _abandoned = Abandoned(&self.abandoned);
                 std::future::pending().await

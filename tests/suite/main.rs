@@ -32,6 +32,7 @@ mod operations;
 mod postgres;
 mod preview;
 mod preview_truth;
+mod reads;
 mod redaction;
 mod registration;
 mod repository;

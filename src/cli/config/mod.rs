@@ -8,6 +8,7 @@
 //! in the plural elsewhere: the variable has all of them (`PROTON_GRPC_ACCOUNTS=A=1,B=2`), the file
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
+mod reads;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
+pub use self::reads::Reads;
 pub use self::values::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
     Upstream,
@@ -137,6 +139,9 @@ pub struct Settings {
     #[arg(default_value_t = false, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub trust_request_id: bool,
 
+    #[command(flatten)]
+    pub reads: Reads,
+
     /// What to log: a level, or tracing directives such as `info,proton_grpc=debug`
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -240,6 +245,7 @@ impl Settings {
             store.database()?;
         }
         self.identities()?;
+        self.reads.check(&self.upstream)?;
         for (name, listen) in self.listeners() {
             if !listen.is_local() && !self.authenticates() && !self.allow_unauthenticated_public {
                 return Err(format!(

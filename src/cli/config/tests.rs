@@ -223,6 +223,14 @@ fn settings_that_belong_together_come_together() {
         (&["--tls-key=a"], "--tls-key needs --tls-cert"),
         (&["--tls-client-ca=a"], "--tls-client-ca needs --tls-cert"),
         (&["--trusted-proxy=anybody"], "--trusted-proxy"),
+        (&["--share-reads=on"], "--share-reads needs --upstream"),
+        (&["--cache-reads=1"], "--cache-reads needs --upstream"),
+        (
+            &["--upstream=aws", "--cache-reads=1", "--share-reads=off"],
+            "--cache-reads does not go with",
+        ),
+        (&["--upstream=aws", "--cache-reads=0"], "--cache-reads"),
+        (&["--upstream=aws", "--cache-reads=61"], "--cache-reads"),
         (&["--identity-header=x user"], "--identity-header"),
     ] {
         let error = read(flags, &[]).unwrap_err();
@@ -246,6 +254,23 @@ fn settings_that_belong_together_come_together() {
         .unwrap();
     assert_eq!(sources.proxied.unwrap().header, "x-forwarded-client-cert");
     assert_eq!(sources.tokens.unwrap().audience, "a");
+}
+
+#[test]
+fn reads_share_calls_of_an_upstream_beyond_this_process() {
+    let shared = |flags: &[&str]| {
+        let settings = read(flags, &[]).unwrap();
+        settings.reads.are_shared(&settings.upstream)
+    };
+    assert!(!shared(&[]));
+    assert!(shared(&["--upstream=aws"]));
+    assert!(shared(&["--upstream=http://proton.example"]));
+    assert!(!shared(&["--upstream=aws", "--share-reads=off"]));
+
+    let (_file, config) = file("upstream = 'aws'\nshare-reads = 'on'\n");
+    let settings = read(&[&config], &[("PROTON_GRPC_CACHE_READS", "5")]).unwrap();
+    assert!(settings.reads.are_shared(&settings.upstream));
+    assert_eq!(settings.reads.kept(), Some(Duration::from_secs(5)));
 }
 
 #[test]

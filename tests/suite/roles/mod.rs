@@ -1,6 +1,7 @@
 //! As whom AWS is called: the facade with callers in roles, before a stub of STS and Proton.
 
 mod aws;
+mod isolation;
 
 use std::{
     collections::{BTreeSet, HashSet},
