@@ -9,7 +9,8 @@
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
 //! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`policy`]
-//! what they may do, [`audit`] records what they did, [`cli`] puts everything together.
+//! what they may do, [`audit`] records what they did, [`telemetry`] tells what happens, [`cli`] puts
+//! everything together.
 
 pub mod api;
 pub mod audit;

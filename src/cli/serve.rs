@@ -3,6 +3,7 @@
 mod audit;
 mod policies;
 mod reads;
+mod telemetry;
 
 use std::{
     future::pending,
@@ -48,6 +49,7 @@ use crate::{
     identity::{self, Client, Identities, Machine, Principal},
     policy::Policies,
     server::{Bound, Gate, Health, Listen, Server, Services, Tls, proton, reflection},
+    telemetry::Telemetry,
 };
 
 /// How long what another process has scheduled may go unnoticed.
@@ -81,6 +83,8 @@ pub struct Serving {
     server: Server,
     grpc: Listen,
     aws_json: Option<Listen>,
+    metrics: Option<Listen>,
+    telemetry: Telemetry,
     plane: Option<PlaneThread>,
     audit: Option<Trail>,
     /// Tells health of the trail, and the trail of SIGHUP.
@@ -106,11 +110,12 @@ impl Serving {
         let bound = take(&settings.listen, settings.workers(), "gRPC")?;
         let grpc = bound.listen().clone();
 
+        let telemetry = telemetry::open(&settings.telemetry)?;
         let clock: identity::Clock = Arc::new(SystemTime::now);
         let wanted = settings.identities().map_err(anyhow::Error::msg)?;
         let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
         let audit = audit::open(&settings.audit)?;
-        let (upstream, plane) = find(settings, &identities).await?;
+        let (upstream, plane) = find(settings, &identities, &telemetry).await?;
         let aws_json = match (&plane, &settings.aws_json) {
             (Some(plane), AwsJson::At(listen)) => {
                 Some((take(listen, 1, "AWS-JSON")?, plane.plane.clone()))
@@ -122,7 +127,10 @@ impl Serving {
             policies: policies.clone(),
             ..facade_settings(settings)
         };
-        let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
+        let told = telemetry.clone();
+        let facade = move || {
+            Facade::new(upstream(), facade_settings.clone(), facade_ambient()).telling(told.clone())
+        };
         let reflection = if settings.reflection() {
             reflection::services()
         } else {
@@ -133,14 +141,22 @@ impl Serving {
             identities,
             policies,
             audit: audit.clone(),
+            telemetry: telemetry.clone(),
         };
-        let mut server = Server::start(bound, health.clone(), gate, move || {
-            proton(facade()).and(reflection.clone())
-        })?;
+        let services = move || proton(facade()).and(reflection.clone());
+        let mut server = Server::start(bound, health.clone(), gate, services)?;
         let mut aws_json_listen = None;
         if let Some((bound, plane)) = aws_json {
             aws_json_listen = Some(bound.listen().clone());
             server = server.with_aws_json(bound, plane)?;
+        }
+        let mut metrics_listen = None;
+        if let (Some(listen), Some(metrics)) = (&settings.telemetry.metrics, &telemetry.metrics) {
+            let bound = Bound::to(listen, settings.socket_mode, 1);
+            let bound = bound.with_context(|| format!("cannot listen on {listen} for metrics"))?;
+            metrics_listen = Some(bound.listen().clone());
+            let plane = plane.as_ref().map(|plane| plane.plane.clone());
+            server = server.with_metrics(bound, Arc::clone(metrics), tls.clone(), plane)?;
         }
         health.set_serving(true);
         let following = audit.clone().map(|trail| audit::follow(trail, health));
@@ -149,10 +165,15 @@ impl Serving {
         if let Some(listen) = &aws_json_listen {
             say(&format!("aws-json listening on {listen}"));
         }
+        if let Some(listen) = &metrics_listen {
+            say(&format!("metrics listening on {listen}"));
+        }
         Ok(Self {
             server,
             grpc,
             aws_json: aws_json_listen,
+            metrics: metrics_listen,
+            telemetry,
             plane,
             audit,
             following: following.transpose()?,
@@ -172,6 +193,11 @@ impl Serving {
         self.aws_json.as_ref()
     }
 
+    /// Where metrics are told, if they are.
+    pub fn metrics(&self) -> Option<&Listen> {
+        self.metrics.as_ref()
+    }
+
     /// Lets calls under way come to their end, unless `now` does first.
     pub async fn stop(self, wait: Duration, now: impl Future<Output = SignalKind>) -> End {
         // Health says from here on that nothing is served.
@@ -188,6 +214,7 @@ impl Serving {
             {
                 tracing::warn!(after = ?FLUSH, "the audit trail was not written to its end in time");
             }
+            telemetry::close(&self.telemetry).await;
         };
         tokio::select! {
             () = orderly => End::Drained,
@@ -220,10 +247,11 @@ type MakeUpstream = Box<dyn Fn() -> Upstream + Send + Sync>;
 async fn find(
     settings: &Settings,
     identities: &Identities,
+    telemetry: &Telemetry,
 ) -> Result<(MakeUpstream, Option<PlaneThread>)> {
     let url = match &settings.upstream {
         UpstreamSetting::Embedded => {
-            let plane = open(settings).await?;
+            let plane = open(settings, telemetry).await?;
             let embedded = Embedded {
                 plane: plane.clone(),
                 identities: identities.clone(),
@@ -248,7 +276,7 @@ async fn find(
 }
 
 /// Opens the built-in control plane.
-async fn open(settings: &Settings) -> Result<ControlPlane> {
+async fn open(settings: &Settings, telemetry: &Telemetry) -> Result<ControlPlane> {
     let bundles = match settings.bundles() {
         Bundles::Directory(path) => Source::Directory(path),
         Bundles::S3 => Source::S3(s3(&settings.region).await),
@@ -266,6 +294,7 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         accounts: settings.accounts.iter().cloned().collect(),
         limits: settings.limits(),
         events: settings.events.as_ref().map(sink).transpose()?,
+        telemetry: telemetry.clone(),
     }))
 }
 

@@ -29,6 +29,7 @@ use crate::{
     audit::{self, Scribe},
     identity::Principal,
     policy::Governed,
+    telemetry::{Span, metrics::Outcome},
 };
 
 /// How an operation is called through the SDK.
@@ -89,6 +90,8 @@ pub(super) struct Underway {
     pub(super) safe: bool,
     /// Who made the call. A control plane in this process is told so, and by nothing that a caller could send.
     pub(super) principal: Option<Principal>,
+    /// What the upstream is told that it works for.
+    pub(super) span: Option<Span>,
     pub(super) attempts: Cell<u32>,
 }
 
@@ -99,6 +102,7 @@ pub(super) struct Asker {
     pub(super) deadline: Option<Deadline>,
     pub(super) principal: Option<Principal>,
     pub(super) scribe: Option<Scribe>,
+    pub(super) span: Option<Span>,
 }
 
 impl Asker {
@@ -109,6 +113,7 @@ impl Asker {
             deadline: extensions.get().copied(),
             principal: extensions.get().cloned(),
             scribe: extensions.get().cloned(),
+            span: extensions.get().cloned(),
         };
         (asker, message)
     }
@@ -140,6 +145,9 @@ impl Facade {
             safe: token == Token::Lasting && O::FACTS.class != Class::Unsafe,
             attempts: 0,
         };
+        if let Some(span) = &asker.span {
+            span.about(O::FACTS.resource, &asked.resource);
+        }
         let mut audit = audited::call(asker, &asked);
         let answer = self.answer::<O>(asker, message, violations, &mut asked, &mut audit);
         let answer = answer.await;
@@ -234,6 +242,15 @@ impl Facade {
 
         let (result, attempts) = self.send::<O>(input, asker, asked.safe).await;
         asked.attempts = attempts;
+        if let Some(span) = &asker.span {
+            span.asked(
+                attempts,
+                match &result {
+                    Ok(output) => output.request_id(),
+                    Err(failure) => failure.request_id(),
+                },
+            );
+        }
         let output = result.map_err(|failure| self.refuse(asked, failure))?;
 
         let request_id = output.request_id().and_then(|id| id.parse().ok());
@@ -268,6 +285,8 @@ impl Facade {
     ) -> (Result<O::Output, Failure>, u32) {
         let upstream = &self.0.upstream;
         let repeats = self.0.settings.retry_owner.repeats(&asker.metadata);
+        let metrics = self.0.telemetry.metrics();
+        let measured = metrics.map(|metrics| metrics.upstream.begin(O::FACTS.name));
         let work = async {
             let acting = upstream.acting(asker.principal.as_ref()).await;
             let client = acting.client(repeats);
@@ -295,15 +314,19 @@ impl Facade {
             };
             (result, UNDERWAY.with(|underway| underway.attempts.get()))
         };
-        UNDERWAY
-            .scope(
-                Underway {
-                    safe,
-                    principal: asker.principal.clone(),
-                    ..Underway::default()
-                },
-                bounded,
-            )
-            .await
+        let underway = Underway {
+            safe,
+            principal: asker.principal.clone(),
+            span: asker.span.clone(),
+            ..Underway::default()
+        };
+        let (result, attempts) = UNDERWAY.scope(underway, bounded).await;
+        if let Some(measured) = measured {
+            let outcome = result
+                .as_ref()
+                .map_or_else(Failure::outcome, |_| Outcome::Ok);
+            measured.ended(outcome, attempts);
+        }
+        (result, attempts)
     }
 }

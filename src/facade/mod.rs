@@ -39,7 +39,7 @@ pub use retry::Owner as RetryOwner;
 pub use status::code_name;
 pub use upstream::Upstream;
 
-use crate::policy::Policies;
+use crate::{policy::Policies, telemetry::Telemetry};
 
 /// Serves `ProtonService` and `ProtonStreamingService` from an upstream. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ struct Shared {
     upstream: Upstream,
     settings: Settings,
     ambient: Ambient,
+    telemetry: Telemetry,
 }
 
 /// What an operator may decide about the facade.
@@ -84,7 +85,16 @@ impl Facade {
             upstream,
             settings,
             ambient,
+            telemetry: Telemetry::default(),
         }))
+    }
+
+    /// Has calls to the upstream counted.
+    #[must_use]
+    pub fn telling(mut self, telemetry: Telemetry) -> Self {
+        let shared = Arc::get_mut(&mut self.0).expect("a facade is cloned when it is complete");
+        shared.telemetry = telemetry;
+        self
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     identity,
     life::Life,
     listener::{Front, Stream},
+    observed::ObservedRequest,
     outgoing::Outgoing,
     streams::Streams,
 };
@@ -52,21 +53,23 @@ impl Front for AwsJson {
             let in_flight = in_flight.token();
             let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
             async move {
-                let call = streams.begin(arrived).await;
                 let AwsJson { plane, gate } = &connection.front;
+                let observed = ObservedRequest::begin(&gate.telemetry, &request, arrived);
+                let call = streams.begin(arrived).await;
+                let Gate {
+                    identities,
+                    policies,
+                    ..
+                } = gate;
                 let peer = &connection.peer;
                 let headers = request.headers();
                 if let Some(scribe) = gate.scribe(Entrance::AwsJson, peer.address, headers) {
                     request.extensions_mut().insert(scribe);
                 }
                 let client = identity::client(Some(peer));
-                let Gate {
-                    identities,
-                    policies,
-                    ..
-                } = gate;
-                let response =
-                    endpoint::respond(client, plane, identities, policies, request).await;
+                let answer = endpoint::respond(client, plane, identities, policies, request);
+                let response = observed.present(answer).await;
+                observed.answered(&response);
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

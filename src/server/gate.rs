@@ -1,4 +1,4 @@
-//! What stands at the entrance of both fronts: who is let in, and where it is written who came.
+//! What stands at the entrance of both fronts: who is let in, and where it is told who came.
 
 use std::fmt::Display;
 
@@ -8,6 +8,7 @@ use crate::{
     audit::{Front, Scribe, Trail},
     identity::Identities,
     policy::Policies,
+    telemetry::Telemetry,
 };
 
 /// What every call passes. Clones are the same gate.
@@ -17,6 +18,7 @@ pub struct Gate {
     /// For AWS-JSON: over gRPC it is the services that know what is asked, and they have theirs.
     pub policies: Policies,
     pub audit: Option<Trail>,
+    pub telemetry: Telemetry,
 }
 
 impl From<Identities> for Gate {
@@ -25,6 +27,7 @@ impl From<Identities> for Gate {
             identities,
             policies: Policies::default(),
             audit: None,
+            telemetry: Telemetry::default(),
         }
     }
 }

@@ -5,7 +5,8 @@
 //!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
 //!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
 //!                                         │    └► services: the facade, health, reflection
-//!                                         └► AWS-JSON: identity, the control plane
+//!                                         ├► AWS-JSON: identity, the control plane
+//!                                         └► metrics, and probes that know no gRPC
 //! ```
 //!
 //! The accept loop is ours, on hyper, because the stock server times calls from the inside and
@@ -27,6 +28,8 @@ mod listen;
 mod listener;
 mod messages;
 mod method;
+mod metrics;
+mod observed;
 mod outgoing;
 mod panics;
 pub mod peer;
@@ -50,6 +53,7 @@ pub use gate::Gate;
 use grpc::Grpc;
 pub use health::Health;
 pub use listen::Listen;
+use metrics::{Inspected, Inspection};
 pub use peer::Peer;
 pub use services::Services;
 use stack::Stack;
@@ -62,6 +66,7 @@ use crate::{
         proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
     },
     control_plane::ControlPlane,
+    telemetry::Metrics,
 };
 
 /// A server that takes calls until it is drained or dropped.
@@ -102,6 +107,31 @@ impl Server {
             gate: gate.clone(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
+        self.fronts.push(workers);
+        Ok(self)
+    }
+
+    /// Tells these numbers as well, those of all fronts that are here, and what `tls` and `plane` know.
+    pub fn with_metrics(
+        mut self,
+        bound: Bound,
+        metrics: Arc<Metrics>,
+        tls: Option<Tls>,
+        plane: Option<ControlPlane>,
+    ) -> io::Result<Self> {
+        let fronts = self.fronts.iter();
+        let inspected = Arc::new(Inspected {
+            metrics,
+            traces: self.gate.telemetry.traces.clone(),
+            health: self.health.clone(),
+            fronts: fronts
+                .map(|workers| (workers.name, workers.lives.clone()))
+                .collect(),
+            tls,
+            plane,
+        });
+        let front = move || Inspection(Arc::clone(&inspected));
+        let workers = Workers::start("metrics", bound, &workers::METRICS, front)?;
         self.fronts.push(workers);
         Ok(self)
     }

@@ -11,6 +11,7 @@ use super::{
     life::{self, Life},
     messages::{self, Room},
     method::{Method, Shape},
+    observed::ObservedCall,
     panics,
     refusal::{self, Outcome, Refusal, Subject},
     response::{self, End, ResponseBody},
@@ -44,7 +45,8 @@ impl Stack {
         arrived: Instant,
         life: &Life,
     ) -> Response<ResponseBody> {
-        let subject = Subject::of(&request);
+        let mut observed = ObservedCall::begin(&self.gate.telemetry, &request, arrived);
+        let subject = observed.subject.clone();
         let method = Method::of(subject.path());
         let in_flight = method
             .filter(|method| method.is_work())
@@ -52,7 +54,8 @@ impl Stack {
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
         if !is_grpc(request.headers()) {
-            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
+            observed.is_none();
+            return not_grpc().map(|body| ResponseBody::new(body, observed, false, end, in_flight));
         }
         let scribe = self.scribe(&request);
         if let Some(scribe) = &scribe {
@@ -60,7 +63,8 @@ impl Stack {
         }
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
-            self.call(method, request.map(Body::new), arrived, &subject, &mut end)
+            let request = request.map(Body::new);
+            self.call(method, request, arrived, &mut observed, &mut end)
                 .await
         } else {
             Err(subject.unknown_method())
@@ -70,15 +74,12 @@ impl Stack {
             record(&scribe, method, code).await;
         }
         let mut response = answer.unwrap_or_else(|refusal| {
-            tracing::debug!(
-                path = subject.path(),
-                reason = refusal.reason,
-                "call refused"
-            );
+            observed.refused(&refusal);
             response::refused(&subject.refuse(refusal))
         });
         finish(response.headers_mut(), &subject, gzip);
-        response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
+        observed.answered(response.headers());
+        response.map(|body| ResponseBody::new(body, observed, gzip, end, in_flight))
     }
 
     fn scribe<B>(&self, request: &Request<B>) -> Option<Scribe> {
@@ -94,7 +95,7 @@ impl Stack {
         method: Method<'_>,
         request: Request<Body>,
         Arrived { at, life }: Arrived<'_>,
-        subject: &Subject,
+        observed: &mut ObservedCall,
         end: &mut Option<End>,
     ) -> Result<Response<Body>, Refusal> {
         let shape = method.shape();
@@ -125,7 +126,9 @@ impl Stack {
                     // its room until it is answered.
                     let (mut request, _room) = match shape {
                         Shape::Unary | Shape::ServerStream => {
-                            let (request, room) = messages::one(request, &self.room).await?;
+                            let (request, room, received) =
+                                messages::one(request, &self.room).await?;
+                            observed.received = received;
                             (request, Some(room))
                         }
                         Shape::Bidirectional => (request, None),
@@ -133,13 +136,17 @@ impl Stack {
                     if let Some(deadline) = deadline {
                         request.extensions_mut().insert(deadline);
                     }
+                    if let Some(span) = &observed.span {
+                        request.extensions_mut().insert(span.clone());
+                    }
                     if let Some(principal) = principal {
+                        observed.principal = Some(principal.clone());
                         request.extensions_mut().insert(principal);
                     }
                     self.services
                         .call(method.service, request)
                         .await
-                        .ok_or_else(|| subject.unknown_method())
+                        .ok_or_else(|| observed.subject.unknown_method())
                 }),
             ),
         )

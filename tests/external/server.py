@@ -18,7 +18,7 @@ from botocore.config import Config
 from ids import Ids
 
 BINARY = Path(os.environ.get("PROTON_GRPC_BIN", Path(__file__).parents[2] / "target" / "debug" / "proton-grpc"))
-READY = re.compile(r"^(grpc|aws-json) listening on (127\.0\.0\.1:\d+|unix:.+?)\s*$")
+READY = re.compile(r"^(grpc|aws-json|metrics) listening on (127\.0\.0\.1:\d+|unix:.+?)\s*$")
 START_SECONDS = 30
 
 ENVIRONMENT_BUNDLE = {
@@ -117,6 +117,8 @@ class Server:
         self.directory = directory
         # Only the embedded control plane has AWS-JSON.
         self.fronts = {"grpc"} if upstream else {"grpc", "aws-json"}
+        if any(flag.startswith("--metrics") for flag in flags):
+            self.fronts.add("metrics")
         self.ids = Ids()
         self.bundles = directory / "bundles"
         self.bundles.mkdir(parents=True, exist_ok=True)
@@ -159,6 +161,7 @@ class Server:
         self.grpc = ready["grpc"]
         if "aws-json" in ready:
             self.aws_json = f"http://{ready['aws-json']}"
+        self.metrics = f"http://{ready['metrics']}" if "metrics" in ready else None
         self.channel = grpc.insecure_channel(self.grpc)
         return self
 

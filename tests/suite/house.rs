@@ -9,18 +9,23 @@ use regex::Regex;
 
 /// What each module may not name. `api` knows nobody, the wings do not know each other, and only
 /// `cli` knows all.
-const STRANGERS: [(&str, &str); 7] = [
+const STRANGERS: [(&str, &str); 8] = [
     (
         "api",
-        "facade|control_plane|identity|policy|audit|server|cli",
+        "facade|control_plane|identity|policy|audit|telemetry|server|cli",
     ),
     ("facade", "control_plane|server|cli"),
     ("control_plane", "facade|server|cli"),
-    ("identity", "facade|control_plane|policy|audit|server|cli"),
+    (
+        "identity",
+        "facade|control_plane|policy|audit|telemetry|server|cli",
+    ),
     // Both fronts ask it; what the control plane knows it is told.
-    ("policy", "facade|control_plane|audit|server|cli"),
+    ("policy", "facade|control_plane|audit|telemetry|server|cli"),
     // Both fronts write to it.
-    ("audit", "facade|control_plane|policy|server|cli"),
+    ("audit", "facade|control_plane|policy|telemetry|server|cli"),
+    // Everybody tells it what they do; so it names what it tells of by itself, and the contract.
+    ("telemetry", "facade|control_plane|policy|audit|server|cli"),
     ("server", "cli"),
 ];
 

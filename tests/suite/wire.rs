@@ -15,7 +15,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proton_grpc::control_plane::ambient::{Ambient, Sleep};
 use proton_grpc::control_plane::wire::{MAX_BODY, handle};
-use proton_grpc::policy::Policies;
 use proton_grpc::server::{Bound, Health, Listen, Server, Services};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -238,7 +237,7 @@ fn served(stack: &Stack) -> (Server, SocketAddr) {
     let server = Server::start(bind(), Health::default(), nobody_asks(), Services::default);
     let server = server
         .unwrap()
-        .with_aws_json(bound, stack.plane.clone(), Policies::default())
+        .with_aws_json(bound, stack.plane.clone())
         .unwrap();
     (server, address)
 }

@@ -12,6 +12,7 @@ mod audit;
 mod policies;
 mod reads;
 mod sources;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -24,9 +25,9 @@ use http::HeaderName;
 pub use self::audit::Audit;
 pub use self::policies::Policies;
 pub use self::reads::Reads;
+pub use self::telemetry::Telemetry;
 pub use self::values::{
-    AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
-    Upstream,
+    AwsJson, Bundles, CloudFormation, Events, HandOver, RetryOwner, StoreUrl, Switch, Upstream,
 };
 
 use self::{
@@ -37,6 +38,7 @@ use crate::{
     control_plane::Limits,
     identity::{self, Place, Proxied, Sources, Tokens, TrustDomain, TrustedProxy},
     server::{Listen, tls},
+    telemetry::logs,
 };
 
 /// What `serve` and `quickstart` can be told.
@@ -157,7 +159,10 @@ pub struct Settings {
         default_value = "text",
         help = "How to log it"
     )]
-    pub log_format: LogFormat,
+    pub log_format: logs::Format,
+
+    #[command(flatten)]
+    pub telemetry: Telemetry,
 
     /// Seconds between saying "not serving" and closing the listeners, for balancers to notice [default: 5, or 0 if
     /// nobody else's machine can connect]

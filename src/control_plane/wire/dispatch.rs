@@ -6,6 +6,7 @@ use crate::api::{Code, Error, Validate as _, aws_json, operation, pb};
 use crate::control_plane::Caller;
 use crate::identity::Principal;
 use crate::policy::{Governed, Policies, Refusal};
+use crate::telemetry::traces;
 
 include!(concat!(env!("OUT_DIR"), "/dispatch.rs"));
 
@@ -50,6 +51,7 @@ where
     if let Some(audit) = audit {
         audit.concerns(O::FACTS.resource, &O::resource_name(&request));
     }
+    traces::about::<O>(&request);
     if let Some(gate) = gate {
         gate.pass::<O>(caller, &request).await?;
     }

@@ -20,6 +20,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+pub use error::ErrorName;
+
 use super::{Caller, ControlPlane};
 use crate::{
     api::{
@@ -43,7 +45,8 @@ const SERVICE: &str = "AwsProton20200720.";
 /// A call that is recorded, where there is a trail.
 type Audit = Option<audit::Call>;
 
-/// Answers a request that may be anybody's.
+/// Answers a request that may be anybody's. The response's extensions say whose it is and what it asks
+/// for, as far as that is known, and the [`ErrorName`], if it is an error.
 pub async fn handle_from(
     client: Client<'_>,
     plane: &ControlPlane,
@@ -56,6 +59,7 @@ pub async fn handle_from(
     let class = facts.map_or(Class::Read, |facts| facts.class);
     let scribe = request.extensions_mut().remove::<Scribe>();
     let mut audit = scribe.map(|scribe| audited::call(&scribe, facts));
+    let mut asker = None;
     let answer = match identities.of_request(&request, class, client).await {
         Ok(principal) => {
             if let Some(audit) = &mut audit {
@@ -66,17 +70,26 @@ pub async fn handle_from(
                 principal: &principal,
             });
             let caller = caller(plane, Some(&principal), &request);
-            attempt(plane, &caller, gate, &request, &mut audit).await
+            let answer = attempt(plane, &caller, gate, &request, &mut audit).await;
+            asker = Some(principal);
+            answer
         }
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
             Err(error::Refusal::from(refusal))
         }
     };
-    match audit {
+    let mut response = match audit {
         None => finish(plane, answer),
         Some(audit) => audited::finish(plane, answer, audit).await,
+    };
+    if let Some(principal) = asker {
+        response.extensions_mut().insert(principal);
+        if let Some(facts) = facts {
+            response.extensions_mut().insert(facts);
+        }
     }
+    response
 }
 
 /// Answers one request, of the principal in its extensions. It is not recorded: who made the call came in elsewhere.
@@ -145,7 +158,7 @@ async fn answer(
 }
 
 /// The operation that a request names.
-fn operation(request: &Request<Bytes>) -> Option<&str> {
+pub fn operation<B>(request: &Request<B>) -> Option<&str> {
     let target = request.headers().get(TARGET)?;
     target.to_str().ok()?.strip_prefix(SERVICE)
 }
