@@ -8,13 +8,14 @@
 //! ```
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
-//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`cli`] puts
-//! everything together.
+//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls,
+//! [`overload`] how much, [`cli`] puts everything together.
 
 pub mod api;
 pub mod cli;
 pub mod control_plane;
 pub mod facade;
 pub mod identity;
+pub mod overload;
 pub mod server;
 pub mod telemetry;

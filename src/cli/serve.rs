@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -41,6 +41,7 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
+    overload::{Limits, Overload},
     server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
 };
 
@@ -111,9 +112,10 @@ impl Serving {
             Services::default()
         };
         let health = Health::default();
-        let mut server = Server::start(bound, health.clone(), identities, move || {
-            proton(facade()).and(reflection.clone())
-        })?;
+        let services = move || proton(facade()).and(reflection.clone());
+        let overload = Overload::new(settings.overload.limits(), Instant::now);
+        let mut server =
+            Server::start_limited(bound, health.clone(), identities, overload, services)?;
         let mut aws_json_listen = None;
         if let Some((bound, plane)) = aws_json {
             aws_json_listen = Some(bound.listen().clone());
@@ -193,6 +195,7 @@ async fn find(
             let embedded = Embedded {
                 plane: plane.clone(),
                 identities: identities.clone(),
+                unlimited: Overload::new(Limits::default(), Instant::now),
             };
             let upstream = Upstream::embedded(Arc::new(embedded), &settings.region);
             upstream.warm().await;
@@ -343,6 +346,8 @@ const NOBODY: Client<'static> = Client {
 struct Embedded {
     plane: ControlPlane,
     identities: Identities,
+    /// The front has limited its callers.
+    unlimited: Overload,
 }
 
 impl upstream::Endpoint for Embedded {
@@ -352,8 +357,10 @@ impl upstream::Endpoint for Embedded {
             return Box::pin(async move { wire::handle(&plane, request).await });
         }
         // A call that went by no identity is not let in as if it had one.
-        let identities = self.identities.clone();
-        Box::pin(async move { wire::handle_from(NOBODY, &plane, &identities, request).await })
+        let (identities, unlimited) = (self.identities.clone(), self.unlimited.clone());
+        Box::pin(async move {
+            wire::handle_from(NOBODY, &plane, &identities, &unlimited, request).await
+        })
     }
 
     fn watch(&self, arn: &str) -> Option<Box<dyn upstream::Watch>> {

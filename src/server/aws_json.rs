@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use futures_util::future::{Either, ready};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::time::Instant;
@@ -13,11 +14,13 @@ use super::{
     life::Life,
     listener::{Front, Stream},
     outgoing::Outgoing,
+    slices::Slices,
     streams::Streams,
 };
 use crate::{
     control_plane::{ControlPlane, wire::endpoint},
     identity::Identities,
+    overload::{Overload, Shedding, Work},
 };
 
 /// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
@@ -27,6 +30,9 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct AwsJson {
     pub(crate) plane: ControlPlane,
     pub(crate) identities: Identities,
+    pub(crate) overload: Overload,
+    pub(crate) shedding: Shedding,
+    pub(crate) slices: Slices,
 }
 
 /// What the requests of a connection have in common.
@@ -50,29 +56,42 @@ impl Front for AwsJson {
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let arrived = Instant::now();
             let in_flight = in_flight.token();
-            let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
-            async move {
-                let call = streams.begin(arrived).await;
-                let AwsJson { plane, identities } = &connection.front;
+            let (call, connection) = (calls.begin(arrived), Arc::clone(&connection));
+            let front = &connection.front;
+            let place = match front.shedding.begin(Work::Call, arrived) {
+                Ok(place) => place,
+                Err(overloaded) => {
+                    let refused = endpoint::overloaded(&front.plane, overloaded);
+                    let refused = refused.map(|body| call.answered(body));
+                    return Either::Left(ready(Ok::<_, Infallible>(refused)));
+                }
+            };
+            let slices = front.slices.clone();
+            Either::Right(slices.of(Box::pin(async move {
+                place.started(Instant::now());
+                call.turn().await;
+                let front = &connection.front;
                 let client = identity::client(Some(&connection.peer));
-                let response = endpoint::respond(client, plane, identities, request).await;
-                drop(in_flight);
-                Ok::<_, Infallible>(response.map(|body| call.answered(body)))
-            }
+                let (identities, overload) = (&front.identities, &front.overload);
+                let response =
+                    endpoint::respond(client, &front.plane, identities, overload, request).await;
+                drop((in_flight, place));
+                Ok(response.map(|body| call.answered(body)))
+            })))
         });
         let http2 = greeted.speaks_http2();
         let stream = Outgoing::new(greeted);
         let io = TokioIo::new(stream.clone());
         if http2 {
             let connection = connection::http2().serve_connection(io, service);
-            connection::live(connection, &stream, &streams, &life).await;
+            connection::live(Box::pin(connection), &stream, &streams, &life).await;
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_TIME)
                 .max_buf_size(16 << 10)
                 .serve_connection(io, service);
-            connection::live(connection, &stream, &streams, &life).await;
+            connection::live(Box::pin(connection), &stream, &streams, &life).await;
         }
     }
 }

@@ -3,9 +3,10 @@
 //! ```text
 //!  port ──► workers    a thread a CPU, each with its own listener, connections and services
 //!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
-//!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
+//!                                         ├► gRPC: stack (shedding, deadline, panics, identity, the
+//!                                         │    │          caller's limits, one whole message)
 //!                                         │    └► services: the facade, health, reflection
-//!                                         └► AWS-JSON: identity, the control plane
+//!                                         └► AWS-JSON: shedding, identity, limits, the control plane
 //! ```
 //!
 //! The accept loop is ours, on hyper, because the stock server times calls from the inside and
@@ -33,6 +34,7 @@ pub mod reflection;
 pub mod refusal;
 mod response;
 mod services;
+mod slices;
 mod socket_file;
 mod stack;
 mod streams;
@@ -41,7 +43,7 @@ mod tests;
 pub mod tls;
 mod workers;
 
-use std::{io, sync::Arc};
+use std::io;
 
 use aws_json::AwsJson;
 pub use bind::Bound;
@@ -50,8 +52,10 @@ pub use health::Health;
 pub use listen::Listen;
 pub use peer::Peer;
 pub use services::Services;
+use slices::Slices;
 use stack::Stack;
 pub use tls::Tls;
+use tokio::time::Instant;
 use workers::Workers;
 
 use crate::{
@@ -61,6 +65,7 @@ use crate::{
     },
     control_plane::ControlPlane,
     identity::Identities,
+    overload::{Limits, Overload, Shedding},
 };
 
 /// A server that takes calls until it is drained or dropped.
@@ -68,36 +73,55 @@ pub struct Server {
     fronts: Vec<Workers>,
     health: Health,
     identities: Identities,
+    overload: Overload,
 }
 
 impl Server {
-    /// Starts to serve gRPC. Each worker makes services of its own, on its own thread and runtime.
+    /// Starts to serve gRPC, to each caller what it asks for.
     pub fn start(
         bound: Bound,
         health: Health,
         identities: Identities,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        let unlimited = Overload::new(Limits::default(), Instant::now);
+        Self::start_limited(bound, health, identities, unlimited, services)
+    }
+
+    /// Starts to serve gRPC. Each worker makes services of its own, on its own thread and runtime.
+    pub fn start_limited(
+        bound: Bound,
+        health: Health,
+        identities: Identities,
+        overload: Overload,
+        services: impl Fn() -> Services + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let shared = overload.clone();
         let told = health.services();
         let asked = identities.clone();
         let front = move || {
             let services = services().and(told.clone());
-            Grpc(Arc::new(Stack::new(services, asked.clone())))
+            Grpc::new(Stack::new(services, asked.clone(), shared.clone()))
         };
         let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
         Ok(Self {
             fronts: vec![workers],
             health,
             identities,
+            overload,
         })
     }
 
     /// Serves AWS-JSON as well.
     pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
         let identities = self.identities.clone();
+        let overload = self.overload.clone();
         let front = move || AwsJson {
             plane: plane.clone(),
             identities: identities.clone(),
+            overload: overload.clone(),
+            shedding: Shedding::default(),
+            slices: Slices::default(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
         self.fronts.push(workers);

@@ -9,28 +9,57 @@ use tonic::{Code, body::Body};
 use super::{
     Services, deadline, identity,
     life::{self, Life},
-    messages::{self, Room},
+    messages,
     method::{Method, Shape},
     panics,
     refusal::{Outcome, Refusal, Subject},
-    response::{self, End, ResponseBody},
+    response::{self, End, Kept, ResponseBody},
 };
-use crate::{facade::deadline::Deadline, identity::Identities};
+use crate::{
+    facade::deadline::Deadline,
+    identity::Identities,
+    overload::{Overload, Place, Shedding, Work},
+};
 
 /// The layers and the services under them.
 pub(crate) struct Stack {
     services: Services,
     identities: Identities,
-    room: Room,
+    overload: Overload,
+    shedding: Shedding,
 }
 
 impl Stack {
-    pub(crate) fn new(services: Services, identities: Identities) -> Self {
+    pub(crate) fn new(services: Services, identities: Identities, overload: Overload) -> Self {
         Self {
             services,
             identities,
-            room: Room::default(),
+            overload,
+            shedding: Shedding::default(),
         }
+    }
+
+    /// Takes a call on, or has its answer: before anything is spent on it. Health is always told, and
+    /// needs no place.
+    pub(crate) fn take_on<B>(
+        &self,
+        request: &Request<B>,
+        arrived: Instant,
+    ) -> Result<Option<Place>, Response<ResponseBody>> {
+        let method = Method::of(request.uri().path());
+        let work = match method.map(Method::shape) {
+            _ if method.is_some_and(Method::is_open) => return Ok(None),
+            Some(Shape::Unary) | None => Work::Call,
+            Some(Shape::ServerStream | Shape::Bidirectional) => Work::Stream,
+        };
+        self.shedding
+            .begin(work, arrived)
+            .map(Some)
+            .map_err(|overloaded| {
+                let subject = Subject::of(request);
+                let response = refused(&subject, overloaded.into());
+                response.map(|body| ResponseBody::new(body, subject, false, None, Kept::default()))
+            })
     }
 
     /// Answers a call on a connection with this life.
@@ -38,6 +67,7 @@ impl Stack {
         &self,
         request: Request<Incoming>,
         arrived: Instant,
+        place: Option<Place>,
         life: &Life,
     ) -> Response<ResponseBody> {
         let subject = Subject::of(&request);
@@ -45,39 +75,44 @@ impl Stack {
         let in_flight = method
             .filter(|method| method.is_work())
             .map(|_| life.calls.token());
+        let mut kept = Kept {
+            in_flight,
+            ..Kept::default()
+        };
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
         if !is_grpc(request.headers()) {
-            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
+            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, kept));
         }
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
-            self.call(method, request.map(Body::new), arrived, &subject, &mut end)
+            let keep = (&mut end, &mut kept);
+            self.call(method, request.map(Body::new), arrived, &subject, keep)
                 .await
         } else {
             Err(subject.unknown_method())
         };
-        let mut response = answer.unwrap_or_else(|refusal| {
-            tracing::debug!(
-                path = subject.path(),
-                reason = refusal.reason,
-                "call refused"
-            );
-            response::refused(&subject.refuse(refusal))
-        });
+        let mut response = answer.unwrap_or_else(|refusal| refused(&subject, refusal));
         finish(response.headers_mut(), &subject, gzip);
-        response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
+        if let Some(place) = place {
+            if code(response.headers()) == Some(Code::DeadlineExceeded) {
+                place.ran_out_of_time(Instant::now());
+            }
+            // A call's work is done, a stream's begins. Bytes that nobody reads take no call's place.
+            kept.place = end.is_some().then_some(place);
+        }
+        response.map(|body| ResponseBody::new(body, subject, gzip, end, kept))
     }
 
-    /// The layers, outermost first. Limits on callers belong between the identity and the message:
-    /// they may wait, and must not spend memory on a caller that they turn away.
+    /// The layers, outermost first. Limits on callers stand between the identity and the message, and
+    /// spend no memory on a caller that they turn away.
     async fn call(
         &self,
         method: Method<'_>,
         request: Request<Body>,
         Arrived { at, life }: Arrived<'_>,
         subject: &Subject,
-        end: &mut Option<End>,
+        (end, kept): (&mut Option<End>, &mut Kept),
     ) -> Result<Response<Body>, Refusal> {
         let shape = method.shape();
         // First, because everything below spends the caller's time.
@@ -99,11 +134,16 @@ impl Stack {
                                 .await?,
                         ),
                     };
+                    // For as long as the caller is answered.
+                    if let Some(principal) = &principal {
+                        kept.turn = self.overload.admit(principal)?;
+                    }
                     // A conversation is read by its service; all else arrives whole, and takes
                     // its room until it is answered.
                     let (mut request, _room) = match shape {
                         Shape::Unary | Shape::ServerStream => {
-                            let (request, room) = messages::one(request, &self.room).await?;
+                            let (request, room) =
+                                messages::one(request, self.overload.room()).await?;
                             (request, Some(room))
                         }
                         Shape::Bidirectional => (request, None),
@@ -163,11 +203,24 @@ fn not_grpc() -> Response<Body> {
     response
 }
 
+/// A response that is only a status, and why.
+fn refused(subject: &Subject, refusal: Refusal) -> Response<Body> {
+    let (path, reason) = (subject.path(), refusal.reason);
+    tracing::debug!(path, reason, "call refused");
+    response::refused(&subject.refuse(refusal))
+}
+
+/// The status of a response that has no more than that.
+fn code(headers: &HeaderMap) -> Option<Code> {
+    let status = headers.get(tonic::Status::GRPC_STATUS)?;
+    Some(Code::from_bytes(status.as_bytes()))
+}
+
 /// What every response's headers say.
 fn finish(headers: &mut HeaderMap, subject: &Subject, gzip: bool) {
     subject.complete(headers, Outcome::NotExecuted);
-    match headers.get(tonic::Status::GRPC_STATUS) {
-        Some(status) if Code::from_bytes(status.as_bytes()) == Code::Unimplemented => {
+    match code(headers) {
+        Some(Code::Unimplemented) => {
             headers.insert(messages::ACCEPT_ENCODING, messages::ENCODINGS);
         }
         None if gzip => {

@@ -9,16 +9,17 @@ use regex::Regex;
 
 /// What each module may not name. `api` knows nobody, the wings do not know each other, and only
 /// `cli` knows all.
-const STRANGERS: [(&str, &str); 5] = [
-    ("api", "facade|control_plane|identity|server|cli"),
-    ("facade", "control_plane|server|cli"),
+const STRANGERS: [(&str, &str); 6] = [
+    ("api", "facade|control_plane|identity|overload|server|cli"),
+    ("facade", "control_plane|overload|server|cli"),
     ("control_plane", "facade|server|cli"),
-    ("identity", "facade|control_plane|server|cli"),
+    ("identity", "facade|control_plane|overload|server|cli"),
+    ("overload", "facade|control_plane|server|cli"),
     ("server", "cli"),
 ];
 
 /// The modules that are given time and randomness. What drives sockets has to read the clock itself.
-const GIVEN_TIME: [&str; 4] = ["api", "facade", "control_plane", "identity"];
+const GIVEN_TIME: [&str; 5] = ["api", "facade", "control_plane", "identity", "overload"];
 
 /// What reads a clock or randomness.
 const AMBIENT: &str = r"\b(SystemTime::now|Instant::now|Utc::now|now_utc|Uuid::(new_v\d|now_v\d)|rand::|getrandom|SystemRandom|thread_rng)\b";

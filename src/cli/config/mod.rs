@@ -8,6 +8,7 @@
 //! in the plural elsewhere: the variable has all of them (`PROTON_GRPC_ACCOUNTS=A=1,B=2`), the file
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
+mod overload;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
+pub use self::overload::Overload;
 pub use self::values::{
     AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
     Upstream,
@@ -193,6 +195,9 @@ pub struct Settings {
     /// [default: x-forwarded-client-cert]
     #[arg(long, value_name = "HEADER")]
     pub identity_header: Option<HeaderName>,
+
+    #[command(flatten)]
+    pub overload: Overload,
 
     /// Listen beyond this machine although callers are not authenticated
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]

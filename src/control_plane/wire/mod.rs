@@ -24,6 +24,7 @@ use crate::{
         operation::{self, Class},
     },
     identity::{Client, Identities, Principal},
+    overload::Overload,
 };
 
 /// The largest request, three texts of 51,200 characters, escaped and with room to spare.
@@ -38,21 +39,28 @@ pub async fn handle_from(
     client: Client<'_>,
     plane: &ControlPlane,
     identities: &Identities,
+    overload: &Overload,
     mut request: Request<Bytes>,
 ) -> Response<Bytes> {
     // An operation that is not known changes nothing.
     let facts = operation(&request).and_then(operation::find);
     let class = facts.map_or(Class::Read, |facts| facts.class);
-    match identities.of_request(&request, class, client).await {
-        Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            handle(plane, request).await
-        }
+    let principal = match identities.of_request(&request, class, client).await {
+        Ok(principal) => principal,
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
-            finish(plane, error::Refusal::from(refusal).into_response())
+            return finish(plane, error::Refusal::from(refusal).into_response());
         }
-    }
+    };
+    let _turn = match overload.admit(&principal) {
+        Ok(turn) => turn,
+        Err(refused) => {
+            tracing::debug!(why = ?refused.why, "caller throttled");
+            return finish(plane, error::Refusal::from(refused).into_response());
+        }
+    };
+    request.extensions_mut().insert(principal);
+    handle(plane, request).await
 }
 
 /// Answers one request, of the principal in its extensions.

@@ -9,6 +9,7 @@ mod files;
 mod health;
 mod limits;
 mod messages;
+mod overload;
 mod reflection;
 mod services;
 mod stock;
@@ -22,7 +23,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
+    time::Instant,
+};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
@@ -37,6 +41,7 @@ use super::{
 use crate::{
     api::pb,
     identity::{Identities, Place},
+    overload::{Limits, Overload},
 };
 
 const GET: &str = "/proton.v1.ProtonService/GetEnvironment";
@@ -74,7 +79,7 @@ fn server(health: &Health) -> (Life, DuplexStream) {
         .and(super::reflection::services());
     let life = Life::default();
     let (theirs, ours) = duplex(64 << 10);
-    let front = Grpc(Arc::new(Stack::new(services, identities())));
+    let front = Grpc::new(Stack::new(services, identities(), unlimited()));
     life.connections
         .spawn(front.serve(ours, nobody(), life.clone()));
     (life, theirs)
@@ -85,6 +90,10 @@ fn identities() -> Identities {
         account: "000000000000".to_owned(),
         region: "us-east-1".to_owned(),
     })
+}
+
+fn unlimited() -> Overload {
+    Overload::new(Limits::default(), Instant::now)
 }
 
 /// A client on this machine.

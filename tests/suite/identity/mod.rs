@@ -1,6 +1,7 @@
 //! Who may call, on both fronts, and whose resources they see: a server on loopback with an issuer of
 //! tokens and access keys, and the control plane behind it.
 
+mod limits;
 mod mutual_tls;
 
 use std::{
@@ -34,9 +35,11 @@ use proton_grpc::{
         Client, FORWARDED_CERTIFICATE, Identities, Machine, Place, Proxied, Settings, Sources,
         Tokens, TrustedProxy,
     },
+    overload::{Limits, Overload},
     server::{Bound, Health, Server, proton, reflection},
 };
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -71,6 +74,7 @@ region = 'eu-west-1'
 struct World {
     stack: Stack,
     identities: Identities,
+    overload: Overload,
     issuer: Issuer,
     channel: Channel,
     _server: Server,
@@ -129,6 +133,10 @@ async fn world() -> World {
 }
 
 async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
+    world_with(proxy, Limits::default()).await
+}
+
+async fn world_with(proxy: Option<TrustedProxy>, limits: Limits) -> World {
     let (stack, issuer) = (Stack::new(), Issuer::new());
     let directory = tempfile::tempdir().unwrap();
     let (callers, keys) = (
@@ -160,10 +168,12 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
     let (identities, _) = Identities::open(settings, Arc::new(now)).unwrap();
     let bound = any_port();
     let address = format!("http://{}", bound.listen());
-    let server = serve(&stack, &identities, bound);
+    let overload = Overload::new(limits, Instant::now);
+    let server = serve_limited(&stack, &identities, overload.clone(), bound);
     World {
         stack,
         identities,
+        overload,
         issuer,
         channel: Channel::from_shared(address).unwrap().connect_lazy(),
         _server: server,
@@ -172,6 +182,16 @@ async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
 
 /// A server of gRPC, with the control plane behind it.
 fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
+    let unlimited = Overload::new(Limits::default(), Instant::now);
+    serve_limited(stack, identities, unlimited, bound)
+}
+
+fn serve_limited(
+    stack: &Stack,
+    identities: &Identities,
+    overload: Overload,
+    bound: Bound,
+) -> Server {
     let plane = stack.plane.clone();
     let facade = move || {
         let upstream = Upstream::embedded(Arc::new(Behind(plane.clone())), REGION);
@@ -184,7 +204,7 @@ fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
     let health = Health::default();
     health.set_serving(true);
     let services = move || proton(facade()).and(reflection::services());
-    Server::start(bound, health, identities.clone(), services).unwrap()
+    Server::start_limited(bound, health, identities.clone(), overload, services).unwrap()
 }
 
 fn any_port() -> Bound {
@@ -241,7 +261,8 @@ impl World {
             certificate: None,
             machine: Machine::Loopback,
         };
-        let response = wire::handle_from(client, &self.stack.plane, &self.identities, request);
+        let (plane, identities) = (&self.stack.plane, &self.identities);
+        let response = wire::handle_from(client, plane, identities, &self.overload, request);
         let (head, body) = response.await.into_parts();
         (head.status.as_u16(), serde_json::from_slice(&body).unwrap())
     }
