@@ -1,9 +1,10 @@
 //! How many calls a worker takes on at the same time: as many as it answers in time.
 //!
-//! No number is right for every machine and upstream, so it is found. It is halved when calls come
-//! too late: when even the luckiest call of a tenth of a second had to wait for the CPU, or when
-//! some came to the end of their time. It grows again as long as none of that happens. An upstream
-//! that is only slow is no reason: its calls wait, and neither for the CPU nor too long.
+//! No number is right for every machine and upstream, so it is found. It is halved when even the
+//! luckiest call of a tenth of a second had to wait for the CPU, and when calls came to the end of
+//! their time. It grows again as long as none of that happens: fast, since the CPU tells at once when
+//! it was too much, but slowly from where calls were late, since they tell so only much later. An
+//! upstream that is only slow is no reason: its calls wait, and neither for the CPU nor too long.
 //!
 //! Streams mostly sleep. They are counted apart, and never the reason why a call is turned away.
 
@@ -18,6 +19,8 @@ use super::LATER;
 
 /// What one connection may have at once: nobody is turned away by what a single client does.
 const FEWEST: usize = 100;
+/// When most of what is done is done in vain, for a single client too.
+const FEWEST_EVER: usize = 16;
 /// Bounds the memory that calls take, whatever the signals say.
 const MOST: usize = 2_000;
 const MOST_STREAMS: usize = 10_000;
@@ -26,10 +29,14 @@ const MOST_STREAMS: usize = 10_000;
 const WINDOW: Duration = Duration::from_millis(100);
 /// A wait for the CPU that a queue explains, and a busy moment does not.
 const WAIT: Duration = Duration::from_millis(5);
+/// A wait that comes more than once in a call's life and leaves little of its time.
+const LONG_WAIT: Duration = Duration::from_millis(250);
 /// Who ran out of less time than this was in a hurry.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// One in so many calls comes to the end of its time on good days, too.
 const LATE: usize = 20;
+/// For so many windows, those that are late were there before the limit was halved.
+const ECHO: u32 = 10;
 
 /// The calls that a worker has under way. Clones are the same.
 #[derive(Clone, Default)]
@@ -40,6 +47,10 @@ struct State {
     streams: usize,
     /// How many calls may be under way.
     limit: usize,
+    /// From where on it grows slowly.
+    slowly: usize,
+    /// Windows in which nobody is heard who is late.
+    echo: u32,
     window: Option<Window>,
     /// How many were turned away.
     shed: u64,
@@ -80,6 +91,8 @@ impl Default for State {
             calls: 0,
             streams: 0,
             limit: MOST,
+            slowly: MOST,
+            echo: 0,
             window: None,
             shed: 0,
         }
@@ -125,16 +138,33 @@ impl State {
         if passed < WINDOW {
             return;
         }
-        if window.is_overload() {
-            self.limit = (self.limit.min(self.calls) / 2).max(FEWEST);
+        let wait = window.least_wait.unwrap_or_default();
+        let late = window.late > window.ended / LATE && self.echo == 0;
+        let half = self.limit.min(self.calls) / 2;
+        // Time without a call is time without overload.
+        let windows = (passed.as_millis() / WINDOW.as_millis()).min(100) as u32;
+        self.echo = self.echo.saturating_sub(windows);
+        // Then less is taken on than a single client may ask for.
+        let in_vain = wait > LONG_WAIT || (late && window.late > window.ended / 2);
+        if in_vain {
+            self.limit = half.max(FEWEST_EVER);
+        } else if late || wait > WAIT {
+            self.limit = half.max(self.limit.min(FEWEST));
         } else {
-            // Time without a call is time without overload.
-            let windows = (passed.as_millis() / WINDOW.as_millis()).min(100);
-            for _ in 0..windows {
-                self.limit = (self.limit + self.limit / 8).min(MOST);
-            }
+            (0..windows).for_each(|_| self.grow());
+        }
+        if late {
+            self.slowly = self.limit;
+            self.echo = ECHO;
+        } else if self.calls < self.limit / 2 {
+            self.slowly = MOST;
         }
         self.window = Some(Window::new(now));
+    }
+
+    fn grow(&mut self) {
+        let part = if self.limit < self.slowly { 8 } else { 400 };
+        self.limit = (self.limit + (self.limit / part).max(1)).min(MOST);
     }
 }
 
@@ -146,10 +176,6 @@ impl Window {
             ended: 0,
             late: 0,
         }
-    }
-
-    fn is_overload(&self) -> bool {
-        self.least_wait.is_some_and(|wait| wait > WAIT) || self.late > self.ended / LATE
     }
 }
 
@@ -242,6 +268,14 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_on_which_everybody_waits_long_takes_on_next_to_nothing() {
+        let mut worker = Worker::new();
+        worker.busy(20, 10_000, LONG_WAIT * 2);
+        worker.under_way.clear();
+        assert_eq!(worker.offered(10_000, WAIT), FEWEST_EVER);
+    }
+
+    #[test]
     fn a_worker_that_can_follow_again_takes_on_more_and_soon_all() {
         let mut worker = Worker::new();
         worker.busy(20, 10_000, WAIT * 2);
@@ -284,19 +318,57 @@ mod tests {
         }
     }
 
-    #[test]
-    fn calls_that_run_out_of_time_are_overload_unless_they_were_in_a_hurry() {
-        for (time, kept) in [(PATIENCE / 2, 1000), (PATIENCE, FEWEST)] {
-            let mut worker = Worker::new();
-            for _ in 0..20 {
-                worker.offered(1000, Duration::ZERO);
-                worker.after(time);
-                for place in worker.under_way.drain(..) {
+    /// What is answered in time in the last ten of thirty seconds of so many calls a second, each with
+    /// this time, by an upstream that does all it is asked for, though nobody waits for it any more.
+    fn answered_in_time(a_second: usize, offered: usize, time: Duration) -> usize {
+        const TICK: Duration = Duration::from_millis(10);
+        let mut worker = Worker::new();
+        let mut asked = std::collections::VecDeque::new();
+        let mut answered = 0;
+        for tick in 0..3000 {
+            for _ in 0..offered / 100 {
+                if let Ok(place) = worker.shedding.begin(Work::Call, worker.now) {
+                    place.started(worker.now);
+                    asked.push_back((worker.now + time, Some(place)));
+                }
+            }
+            worker.after(TICK);
+            for (end, place) in &mut asked {
+                if *end <= worker.now
+                    && let Some(place) = place.take()
+                {
                     place.ran_out_of_time(worker.now);
                 }
             }
-            assert_eq!(worker.offered(1000, Duration::ZERO), kept, "{time:?}");
+            let done = asked.len().min(a_second / 100);
+            let done = asked.drain(..done).filter(|(_, place)| place.is_some());
+            let in_time = done.count();
+            if tick >= 2000 {
+                answered += in_time;
+            }
         }
+        answered / 10
+    }
+
+    #[test]
+    fn an_upstream_that_is_asked_for_too_much_goes_on_answering_in_time() {
+        for a_second in [300, 1000, 1500] {
+            let answered = answered_in_time(a_second, a_second * 4, Duration::from_secs(1));
+            assert!(answered >= a_second * 9 / 10, "{answered} of {a_second}");
+        }
+    }
+
+    #[test]
+    fn calls_that_are_in_a_hurry_are_no_overload() {
+        let mut worker = Worker::new();
+        for _ in 0..20 {
+            worker.offered(1000, Duration::ZERO);
+            worker.after(PATIENCE / 2);
+            for place in worker.under_way.drain(..) {
+                place.ran_out_of_time(worker.now);
+            }
+        }
+        assert_eq!(worker.offered(1000, Duration::ZERO), 1000);
     }
 
     #[test]
