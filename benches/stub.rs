@@ -1,7 +1,7 @@
 //! A Proton endpoint that costs next to nothing: it answers three operations with fixed bodies, so
 //! that what is measured is whoever asks. It neither checks signatures nor reads requests.
 
-use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc};
+use std::{cell::Cell, convert::Infallible, net::SocketAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use clap::Parser;
@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::LocalSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::LocalSet, time::sleep};
 
 #[derive(Parser)]
 struct Args {
@@ -19,10 +19,20 @@ struct Args {
     /// Refuse every n-th call with ThrottlingException; 0 refuses none.
     #[arg(long, default_value_t = 0)]
     throttle_every: u64,
+
+    /// How long a call takes in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    millis: u64,
+
+    /// How many calls it works on at once; the next ones wait.
+    #[arg(long, default_value_t = 1_000_000)]
+    at_once: usize,
 }
 
 struct Stub {
     throttle_every: u64,
+    takes: Duration,
+    places: Semaphore,
     calls: Cell<u64>,
     template: Bytes,
     page: Bytes,
@@ -32,7 +42,7 @@ struct Stub {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let stub = Rc::new(Stub::new(args.throttle_every));
+    let stub = Rc::new(Stub::new(&args));
     let listener = TcpListener::bind(args.listen).await?;
     println!("listening on {}", listener.local_addr()?);
     let connections = LocalSet::new();
@@ -52,9 +62,11 @@ async fn main() -> anyhow::Result<()> {
 }
 
 impl Stub {
-    fn new(throttle_every: u64) -> Self {
+    fn new(args: &Args) -> Self {
         Self {
-            throttle_every,
+            throttle_every: args.throttle_every,
+            takes: Duration::from_millis(args.millis),
+            places: Semaphore::new(args.at_once),
             calls: Cell::new(0),
             template: to_bytes(&json!({ "environmentTemplate": environment_template() })),
             page: to_bytes(&json!({
@@ -71,6 +83,10 @@ impl Stub {
         self: Rc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
+        if !self.takes.is_zero() {
+            let _place = self.places.acquire().await.expect("it is never closed");
+            sleep(self.takes).await;
+        }
         let operation = request
             .headers()
             .get("x-amz-target")

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
-//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`policy`]
-//! what they may do, [`audit`] records what they did, [`telemetry`] tells what happens, [`cli`] puts
-//! everything together.
+//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`overload`]
+//! how much, [`policy`] what they may do, [`audit`] records what they did, [`telemetry`] tells what
+//! happens, [`cli`] puts everything together.
 
 pub mod api;
 pub mod audit;
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod control_plane;
 pub mod facade;
 pub mod identity;
+pub mod overload;
 pub mod policy;
 pub mod server;
 pub mod telemetry;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -47,6 +47,7 @@ use crate::{
         upstream::{self, Remote},
     },
     identity::{self, Client, Identities, Machine, Principal},
+    overload::{Limits, Overload},
     policy::Policies,
     server::{Bound, Gate, Health, Listen, Server, Services, Tls, proton, reflection},
     telemetry::Telemetry,
@@ -139,6 +140,7 @@ impl Serving {
         let health = Health::default();
         let gate = Gate {
             identities,
+            overload: Overload::new(settings.overload.limits(), Instant::now),
             policies,
             audit: audit.clone(),
             telemetry: telemetry.clone(),
@@ -255,6 +257,7 @@ async fn find(
             let embedded = Embedded {
                 plane: plane.clone(),
                 identities: identities.clone(),
+                unlimited: Overload::new(Limits::default(), Instant::now),
             };
             let upstream = Upstream::embedded(Arc::new(embedded), &settings.region);
             upstream.warm().await;
@@ -407,6 +410,8 @@ const NOBODY: Client<'static> = Client {
 struct Embedded {
     plane: ControlPlane,
     identities: Identities,
+    /// The front has limited its callers.
+    unlimited: Overload,
 }
 
 impl upstream::Endpoint for Embedded {
@@ -416,11 +421,16 @@ impl upstream::Endpoint for Embedded {
             return Box::pin(async move { wire::handle(&plane, request).await });
         }
         // A call that went by no identity is not let in as if it had one.
-        let identities = self.identities.clone();
+        let (identities, unlimited) = (self.identities.clone(), self.unlimited.clone());
         Box::pin(async move {
-            // The facade has asked the policies.
-            let policies = Policies::default();
-            wire::handle_from(NOBODY, &plane, &identities, &policies, request).await
+            let checks = wire::Checks {
+                client: NOBODY,
+                identities: &identities,
+                overload: &unlimited,
+                // The facade has asked them.
+                policies: &Policies::default(),
+            };
+            wire::handle_from(checks, &plane, request).await
         })
     }
 

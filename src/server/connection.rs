@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     hash::{BuildHasher, RandomState},
-    pin::pin,
+    pin::Pin,
     time::Duration,
 };
 
@@ -28,12 +28,15 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Lets the connection go on until its client goes, or is asked to go because the connection is
 /// old or idle, or the server's life ends. `life` is the connection's own.
-pub(crate) async fn live<C, S>(connection: C, stream: &Outgoing<S>, streams: &Streams, life: &Life)
-where
+pub(crate) async fn live<C, S>(
+    mut connection: Pin<Box<C>>,
+    stream: &Outgoing<S>,
+    streams: &Streams,
+    life: &Life,
+) where
     C: GracefulConnection<Error: Error + Send + Sync + 'static>,
     S: AsyncWrite + Unpin,
 {
-    let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = stream.turns(connection.as_mut()) => Some(ended),
         () = life.draining.cancelled() => None,

@@ -3,10 +3,14 @@
 use std::fmt::Display;
 
 use http::HeaderMap;
+use tokio::time::Instant;
 
+use super::{Peer, identity};
 use crate::{
     audit::{Front, Scribe, Trail},
+    control_plane::wire::Checks,
     identity::Identities,
+    overload::{Limits, Overload},
     policy::Policies,
     telemetry::Telemetry,
 };
@@ -15,6 +19,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Gate {
     pub identities: Identities,
+    pub overload: Overload,
     /// For AWS-JSON: over gRPC it is the services that know what is asked, and they have theirs.
     pub policies: Policies,
     pub audit: Option<Trail>,
@@ -25,6 +30,7 @@ impl From<Identities> for Gate {
     fn from(identities: Identities) -> Self {
         Self {
             identities,
+            overload: Overload::new(Limits::default(), Instant::now),
             policies: Policies::default(),
             audit: None,
             telemetry: Telemetry::default(),
@@ -33,6 +39,16 @@ impl From<Identities> for Gate {
 }
 
 impl Gate {
+    /// What a request of AWS-JSON has to pass.
+    pub(crate) fn checks<'a>(&'a self, peer: &'a Peer) -> Checks<'a> {
+        Checks {
+            client: identity::client(Some(peer)),
+            identities: &self.identities,
+            overload: &self.overload,
+            policies: &self.policies,
+        }
+    }
+
     /// Who writes down this request, if that is wanted.
     pub(crate) fn scribe(
         &self,

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
+use futures_util::future::{Either, ready};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
@@ -12,16 +13,29 @@ use super::{
     life::Life,
     listener::{Front, Stream},
     outgoing::Outgoing,
+    slices::Slices,
     stack::Stack,
     streams::Streams,
 };
 
 #[derive(Clone)]
-pub(crate) struct Grpc(pub(crate) Arc<Stack>);
+pub(crate) struct Grpc {
+    pub(crate) stack: Arc<Stack>,
+    pub(crate) slices: Slices,
+}
+
+impl Grpc {
+    pub(crate) fn new(stack: Stack) -> Self {
+        Self {
+            stack: Arc::new(stack),
+            slices: Slices::default(),
+        }
+    }
+}
 
 /// What the calls of a connection have in common.
 struct Connection {
-    stack: Arc<Stack>,
+    front: Grpc,
     peer: Peer,
     life: Life,
 }
@@ -41,26 +55,43 @@ impl Front for Grpc {
         let streams = Arc::new(Streams::new(Instant::now()));
         let life = life.of_connection();
         let connection = Arc::new(Connection {
-            stack: self.0,
+            front: self,
             peer,
             life: life.clone(),
         });
         let calls = Arc::clone(&streams);
         let service = service_fn(move |mut request| {
             let arrived = Instant::now();
-            let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
+            let (call, connection) = (calls.begin(arrived), Arc::clone(&connection));
+            let Grpc { stack, slices } = connection.front.clone();
+            let place = match stack.take_on(&request, arrived) {
+                Ok(place) => place,
+                Err(refused) => {
+                    let refused = refused.map(|body| call.answered(body));
+                    return Either::Left(ready(Ok::<_, Infallible>(refused)));
+                }
+            };
+            let is_work = place.is_some();
             // Boxed, because hyper gives each call a task, and a task moves its future more than once.
-            Box::pin(async move {
-                let call = streams.begin(arrived).await;
+            let answer = Box::pin(async move {
+                if let Some(place) = &place {
+                    place.started(Instant::now());
+                }
+                call.turn().await;
                 request.extensions_mut().insert(connection.peer.clone());
-                let answer = connection.stack.answer(request, arrived, &connection.life);
-                Ok::<_, Infallible>(answer.await.map(|body| call.answered(body)))
+                let answer = stack.answer(request, arrived, place, &connection.life);
+                Ok(answer.await.map(|body| call.answered(body)))
+            });
+            Either::Right(match is_work {
+                true => Either::Left(slices.of(answer)),
+                // Health is told before any work is done.
+                false => Either::Right(answer),
             })
         });
         let mut http2 = connection::http2();
         http2.auto_date_header(false);
         let stream = Outgoing::new(greeted);
         let connection = http2.serve_connection(TokioIo::new(stream.clone()), service);
-        connection::live(connection, &stream, &streams, &life).await;
+        connection::live(Box::pin(connection), &stream, &streams, &life).await;
     }
 }

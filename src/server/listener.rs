@@ -54,10 +54,9 @@ enum Accepted {
 }
 
 impl<F: Front> Door<F> {
-    /// Accepts connections until the server drains. At `most` connections, the next ones wait in the
-    /// system's queue.
-    pub(crate) async fn open(self, life: Life, most: usize) {
-        let room = Arc::new(Semaphore::new(most));
+    /// Accepts connections until the server drains. When the room has no place left, the next ones
+    /// wait in the system's queue.
+    pub(crate) async fn open(self, life: Life, room: Arc<Semaphore>) {
         let mut short = false;
         loop {
             let accepted = tokio::select! {
@@ -128,7 +127,8 @@ impl<F: Front> Door<F> {
 
 /// Shakes hands, then serves.
 async fn secured<F: Front>(stream: TcpStream, tls: Tls, front: F, mut peer: Peer, life: Life) {
-    match tls.accept(stream, F::HTTP1, &life).await {
+    // Boxed, because a handshake needs more than most connections after it.
+    match Box::pin(tls.accept(stream, F::HTTP1, &life)).await {
         Ok((stream, certificates)) => {
             peer.certificates = certificates;
             front.serve(stream, peer, life).await;

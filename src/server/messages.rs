@@ -10,10 +10,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, Request, header::CONTENT_LENGTH};
 use http_body_util::{BodyExt, Full};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Code, body::Body};
 
 use super::refusal::Refusal;
+use crate::overload::{Room, Taken};
 
 /// The largest request that Proton takes holds three texts of 51,200 characters.
 const LARGEST_REQUEST: usize = 1 << 20;
@@ -31,31 +31,12 @@ pub(crate) const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 pub(crate) const ENCODINGS: HeaderValue = HeaderValue::from_static("identity,gzip");
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
-/// The bytes that requests may take together while they are in flight.
-#[derive(Debug)]
-pub(crate) struct Room(Semaphore);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Semaphore::new(64 << 20))
-    }
-}
-
-impl Room {
-    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refusal> {
-        let bytes = u32::try_from(bytes).expect("a frame's length has 24 bits, a message's 20");
-        self.0
-            .try_acquire_many(bytes)
-            .map_err(|_| Refusal::overloaded())
-    }
-}
-
 /// The request with its one message whole and plain, the room that it takes, and the bytes of the
 /// message as they came.
 pub(crate) async fn one(
     request: Request<Body>,
     room: &Room,
-) -> Result<(Request<Body>, SemaphorePermit<'_>, usize), Refusal> {
+) -> Result<(Request<Body>, Taken<'_>, usize), Refusal> {
     let (mut parts, body) = request.into_parts();
     let encoding = parts.headers.remove(ENCODING);
     let gzip = match encoding.as_ref().map(HeaderValue::as_bytes) {
@@ -69,7 +50,7 @@ pub(crate) async fn one(
         0 => received,
         1 if gzip => {
             let plain = unpack(&received[PREFIX..])?;
-            taken.merge(room.take(plain.len())?);
+            taken.add(room.take(plain.len())?);
             plain
         }
         1 => return Err(broken("a compressed message needs a grpc-encoding")),
@@ -85,11 +66,11 @@ pub(crate) async fn one(
 
 /// Reads the body to its end: exactly one message with its prefix. Answers as soon as it can be
 /// known that it is anything else.
-async fn receive(mut body: Body, room: &Room) -> Result<(Bytes, SemaphorePermit<'_>), Refusal> {
+async fn receive(mut body: Body, room: &Room) -> Result<(Bytes, Taken<'_>), Refusal> {
     let mut received = BytesMut::new();
     let mut taken = room.take(0)?;
     while let Some(data) = next(&mut body).await? {
-        taken.merge(room.take(data.len())?);
+        taken.add(room.take(data.len())?);
         if received.is_empty() {
             received = BytesMut::from(data);
         } else {
@@ -263,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_that_find_no_room_may_come_again() {
-        let room = Room(Semaphore::new(PREFIX));
+        let room = Room::of(PREFIX);
         let (_request, taken, _) = one(request(), &room).await.expect("there is room for one");
         let refusal = one(request(), &room).await.unwrap_err();
         assert_eq!(refusal.code, Code::Unavailable);

@@ -3,9 +3,10 @@
 //! ```text
 //!  port ──► workers    a thread a CPU, each with its own listener, connections and services
 //!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
-//!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
+//!                                         ├► gRPC: stack (shedding, deadline, panics, identity, the
+//!                                         │    │          caller's limits, one whole message)
 //!                                         │    └► services: the facade, health, reflection
-//!                                         ├► AWS-JSON: identity, the control plane
+//!                                         ├► AWS-JSON: shedding, identity, limits, the control plane
 //!                                         └► metrics, and probes that know no gRPC
 //! ```
 //!
@@ -37,6 +38,7 @@ pub mod reflection;
 pub mod refusal;
 mod response;
 mod services;
+mod slices;
 mod socket_file;
 mod stack;
 mod streams;
@@ -45,7 +47,7 @@ mod tests;
 pub mod tls;
 mod workers;
 
-use std::{io, sync::Arc};
+use std::io;
 
 use aws_json::AwsJson;
 pub use bind::Bound;
@@ -56,6 +58,7 @@ pub use listen::Listen;
 use metrics::{Inspected, Inspection};
 pub use peer::Peer;
 pub use services::Services;
+use slices::Slices;
 use stack::Stack;
 pub use tls::Tls;
 use workers::Workers;
@@ -66,6 +69,7 @@ use crate::{
         proton_streaming_service_server::{ProtonStreamingService, ProtonStreamingServiceServer},
     },
     control_plane::ControlPlane,
+    overload::Shedding,
     telemetry::Metrics,
 };
 
@@ -89,7 +93,7 @@ impl Server {
         let entered = gate.clone();
         let front = move || {
             let services = services().and(told.clone());
-            Grpc(Arc::new(Stack::new(services, entered.clone())))
+            Grpc::new(Stack::new(services, entered.clone()))
         };
         let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
         Ok(Self {
@@ -105,6 +109,8 @@ impl Server {
         let front = move || AwsJson {
             plane: plane.clone(),
             gate: gate.clone(),
+            shedding: Shedding::default(),
+            slices: Slices::default(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
         self.fronts.push(workers);

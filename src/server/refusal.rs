@@ -7,6 +7,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
 pub use crate::facade::code_name as name;
+use crate::overload::{self, Why};
 
 /// Who says it.
 const DOMAIN: &str = "proton-grpc";
@@ -74,14 +75,39 @@ impl Refusal {
     }
 
     /// There is no room for the call now.
-    pub(crate) fn overloaded() -> Self {
+    pub(crate) fn overloaded(after: Duration) -> Self {
         Self {
-            retry: Some(Duration::from_secs(1)),
+            retry: Some(after),
             ..Self::unexecuted(
                 Code::Unavailable,
                 "OVERLOADED",
                 "the server has no room for this call now",
             )
+        }
+    }
+}
+
+impl From<overload::Overloaded> for Refusal {
+    fn from(refused: overload::Overloaded) -> Self {
+        Self::overloaded(refused.after)
+    }
+}
+
+impl From<overload::Full> for Refusal {
+    fn from(_: overload::Full) -> Self {
+        Self::overloaded(overload::LATER)
+    }
+}
+
+impl From<overload::Refused> for Refusal {
+    fn from(refused: overload::Refused) -> Self {
+        let reason = match refused.why {
+            Why::Rate => "RATE_LIMITED",
+            Why::Concurrency => "CONCURRENCY_LIMITED",
+        };
+        Self {
+            retry: Some(refused.after),
+            ..Self::unexecuted(Code::ResourceExhausted, reason, refused.why.message())
         }
     }
 }
@@ -124,8 +150,10 @@ impl Subject {
             details.set_retry_info(Some(after));
             pushback.insert(
                 "grpc-retry-pushback-ms",
+                // Never sooner than promised.
                 after
-                    .as_millis()
+                    .as_micros()
+                    .div_ceil(1000)
                     .to_string()
                     .parse()
                     .expect("digits are ASCII"),

@@ -17,6 +17,7 @@ use super::{
     panics,
     refusal::{Outcome, Refusal},
 };
+use crate::overload::{Place, Turn};
 
 /// What ends a stream before its time.
 pub(crate) type End = Pin<Box<dyn Future<Output = Refusal> + Send>>;
@@ -28,8 +29,19 @@ pub(crate) struct ResponseBody {
     gzip: bool,
     end: Option<End>,
     ended: bool,
-    /// A call that a drain waits for is in flight until its last byte is out.
-    _in_flight: Option<TaskTrackerToken>,
+    _kept: Kept,
+}
+
+/// What a call holds until its last byte is out.
+#[derive(Default)]
+#[expect(dead_code, reason = "to be held is what they are for")]
+pub(crate) struct Kept {
+    /// Of a call that a drain waits for.
+    pub(crate) in_flight: Option<TaskTrackerToken>,
+    /// The caller's.
+    pub(crate) turn: Option<Turn>,
+    /// A stream's.
+    pub(crate) place: Option<Place>,
 }
 
 impl ResponseBody {
@@ -38,7 +50,7 @@ impl ResponseBody {
         observed: ObservedCall,
         gzip: bool,
         end: Option<End>,
-        in_flight: Option<TaskTrackerToken>,
+        kept: Kept,
     ) -> Self {
         Self {
             inner,
@@ -46,7 +58,7 @@ impl ResponseBody {
             gzip,
             end,
             ended: false,
-            _in_flight: in_flight,
+            _kept: kept,
         }
     }
 

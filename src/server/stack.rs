@@ -9,24 +9,25 @@ use tonic::{Code, body::Body};
 use super::{
     Gate, Peer, Services, deadline, identity,
     life::{self, Life},
-    messages::{self, Room},
+    messages,
     method::{Method, Shape},
     observed::ObservedCall,
     panics,
     refusal::{self, Outcome, Refusal, Subject},
-    response::{self, End, ResponseBody},
+    response::{self, End, Kept, ResponseBody},
 };
 use crate::{
     api::operation,
     audit::{self, Ending, Front, Scribe},
     facade::deadline::Deadline,
+    overload::{Place, Shedding, Work},
 };
 
 /// The layers and the services under them.
 pub(crate) struct Stack {
     services: Services,
     gate: Gate,
-    room: Room,
+    shedding: Shedding,
 }
 
 impl Stack {
@@ -34,8 +35,32 @@ impl Stack {
         Self {
             services,
             gate: gate.into(),
-            room: Room::default(),
+            shedding: Shedding::default(),
         }
+    }
+
+    /// Takes a call on, or has its answer: before anything is spent on it. Health is always told, and
+    /// needs no place.
+    pub(crate) fn take_on<B>(
+        &self,
+        request: &Request<B>,
+        arrived: Instant,
+    ) -> Result<Option<Place>, Response<ResponseBody>> {
+        let method = Method::of(request.uri().path());
+        let work = match method.map(Method::shape) {
+            _ if method.is_some_and(Method::is_open) => return Ok(None),
+            Some(Shape::Unary) | None => Work::Call,
+            Some(Shape::ServerStream | Shape::Bidirectional) => Work::Stream,
+        };
+        self.shedding
+            .begin(work, arrived)
+            .map(Some)
+            .map_err(|overloaded| {
+                let mut observed = ObservedCall::begin(&self.gate.telemetry, request, arrived);
+                let response = refused(&mut observed, overloaded.into());
+                observed.answered(response.headers());
+                response.map(|body| ResponseBody::new(body, observed, false, None, Kept::default()))
+            })
     }
 
     /// Answers a call on a connection with this life.
@@ -43,6 +68,7 @@ impl Stack {
         &self,
         mut request: Request<Incoming>,
         arrived: Instant,
+        place: Option<Place>,
         life: &Life,
     ) -> Response<ResponseBody> {
         let mut observed = ObservedCall::begin(&self.gate.telemetry, &request, arrived);
@@ -51,11 +77,15 @@ impl Stack {
         let in_flight = method
             .filter(|method| method.is_work())
             .map(|_| life.calls.token());
+        let mut kept = Kept {
+            in_flight,
+            ..Kept::default()
+        };
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
         if !is_grpc(request.headers()) {
             observed.is_none();
-            return not_grpc().map(|body| ResponseBody::new(body, observed, false, end, in_flight));
+            return not_grpc().map(|body| ResponseBody::new(body, observed, false, end, kept));
         }
         let scribe = self.scribe(&request);
         if let Some(scribe) = &scribe {
@@ -64,22 +94,27 @@ impl Stack {
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
             let request = request.map(Body::new);
-            self.call(method, request, arrived, &mut observed, &mut end)
+            let keep = (&mut end, &mut kept);
+            self.call(method, request, arrived, &mut observed, keep)
                 .await
         } else {
             Err(subject.unknown_method())
         };
-        let refused = answer.as_ref().err().map(|refusal| refusal.code);
-        if let (Some(code), Some(method), Some(scribe)) = (refused, method, scribe) {
+        let turned_away = answer.as_ref().err().map(|refusal| refusal.code);
+        if let (Some(code), Some(method), Some(scribe)) = (turned_away, method, scribe) {
             record(&scribe, method, code).await;
         }
-        let mut response = answer.unwrap_or_else(|refusal| {
-            observed.refused(&refusal);
-            response::refused(&subject.refuse(refusal))
-        });
+        let mut response = answer.unwrap_or_else(|refusal| refused(&mut observed, refusal));
         finish(response.headers_mut(), &subject, gzip);
         observed.answered(response.headers());
-        response.map(|body| ResponseBody::new(body, observed, gzip, end, in_flight))
+        if let Some(place) = place {
+            if code(response.headers()) == Some(Code::DeadlineExceeded) {
+                place.ran_out_of_time(Instant::now());
+            }
+            // A call's work is done, a stream's begins. Bytes that nobody reads take no call's place.
+            kept.place = end.is_some().then_some(place);
+        }
+        response.map(|body| ResponseBody::new(body, observed, gzip, end, kept))
     }
 
     fn scribe<B>(&self, request: &Request<B>) -> Option<Scribe> {
@@ -88,15 +123,15 @@ impl Stack {
             .scribe(Front::Grpc, peer.address, request.headers())
     }
 
-    /// The layers, outermost first. Limits on callers belong between the identity and the message:
-    /// they may wait, and must not spend memory on a caller that they turn away.
+    /// The layers, outermost first. Limits on callers stand between the identity and the message, and
+    /// spend no memory on a caller that they turn away.
     async fn call(
         &self,
         method: Method<'_>,
         request: Request<Body>,
         Arrived { at, life }: Arrived<'_>,
         observed: &mut ObservedCall,
-        end: &mut Option<End>,
+        (end, kept): (&mut Option<End>, &mut Kept),
     ) -> Result<Response<Body>, Refusal> {
         let shape = method.shape();
         // First, because everything below spends the caller's time.
@@ -122,12 +157,16 @@ impl Stack {
                             .await?,
                         ),
                     };
+                    // For as long as the caller is answered.
+                    if let Some(principal) = &principal {
+                        kept.turn = self.gate.overload.admit(principal)?;
+                    }
                     // A conversation is read by its service; all else arrives whole, and takes
                     // its room until it is answered.
                     let (mut request, _room) = match shape {
                         Shape::Unary | Shape::ServerStream => {
                             let (request, room, received) =
-                                messages::one(request, &self.room).await?;
+                                messages::one(request, self.gate.overload.room()).await?;
                             observed.received = received;
                             (request, Some(room))
                         }
@@ -209,11 +248,23 @@ fn not_grpc() -> Response<Body> {
     response
 }
 
+/// A response that is only a status, and why.
+fn refused(observed: &mut ObservedCall, refusal: Refusal) -> Response<Body> {
+    observed.refused(&refusal);
+    response::refused(&observed.subject.refuse(refusal))
+}
+
+/// The status of a response that has no more than that.
+fn code(headers: &HeaderMap) -> Option<Code> {
+    let status = headers.get(tonic::Status::GRPC_STATUS)?;
+    Some(Code::from_bytes(status.as_bytes()))
+}
+
 /// What every response's headers say.
 fn finish(headers: &mut HeaderMap, subject: &Subject, gzip: bool) {
     subject.complete(headers, Outcome::NotExecuted);
-    match headers.get(tonic::Status::GRPC_STATUS) {
-        Some(status) if Code::from_bytes(status.as_bytes()) == Code::Unimplemented => {
+    match code(headers) {
+        Some(Code::Unimplemented) => {
             headers.insert(messages::ACCEPT_ENCODING, messages::ENCODINGS);
         }
         None if gzip => {

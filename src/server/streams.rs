@@ -11,8 +11,10 @@ use std::{
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
+
+use crate::overload::{Pace, Rate};
 
 /// What a CPU can answer at best; a connection has one. Calls beyond it wait for their turn, so
 /// that a flood of calls that cost little takes no more of the CPU than that.
@@ -58,21 +60,15 @@ impl Streams {
         }
     }
 
-    /// Begins a call, when it is its turn.
-    pub(crate) async fn begin(self: &Arc<Self>, now: Instant) -> Call {
-        let wait = {
-            let mut state = self.state();
-            state.open += 1;
-            state.calls.next(now)
-        };
-        let call = Call {
+    /// Begins a call.
+    pub(crate) fn begin(self: &Arc<Self>, now: Instant) -> Call {
+        let mut state = self.state();
+        state.open += 1;
+        Call {
             streams: Arc::clone(self),
+            wait: state.calls.next(now),
             answered: false,
-        };
-        if !wait.is_zero() {
-            sleep_until(now + wait).await;
         }
-        call
     }
 
     /// Until there was no call for a while.
@@ -105,10 +101,19 @@ impl Streams {
 /// A call that is open.
 pub(crate) struct Call {
     streams: Arc<Streams>,
+    /// Until it is its turn.
+    wait: Duration,
     answered: bool,
 }
 
 impl Call {
+    /// Until it is the call's turn.
+    pub(crate) async fn turn(&self) {
+        if !self.wait.is_zero() {
+            sleep(self.wait).await;
+        }
+    }
+
     /// From here on it ends when its response does.
     pub(crate) fn answered<B>(mut self, body: B) -> Answer<B> {
         self.answered = true;
@@ -154,67 +159,14 @@ impl<B: Body + Unpin> Body for Answer<B> {
     }
 }
 
-/// How many, in the long run and in one go.
-struct Rate {
-    a_second: u32,
-    at_once: u32,
-}
-
-impl Rate {
-    fn from(&self, now: Instant) -> Pace {
-        let each = Duration::from_secs(1) / self.a_second;
-        Pace {
-            each,
-            ahead: each * self.at_once,
-            due: now,
-        }
-    }
-}
-
-/// A bucket of tokens, kept as the time at which it is full again.
-struct Pace {
-    each: Duration,
-    ahead: Duration,
-    due: Instant,
-}
-
-impl Pace {
-    /// How long the next one has to wait.
-    fn next(&mut self, now: Instant) -> Duration {
-        self.due = self.due.max(now) + self.each;
-        (self.due - now).saturating_sub(self.ahead)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FOUR: Rate = Rate {
-        a_second: 4,
-        at_once: 2,
-    };
-
-    #[test]
-    fn beyond_what_may_come_at_once_each_waits_for_the_one_before() {
-        let now = Instant::now();
-        let mut pace = FOUR.from(now);
-        let waits: Vec<_> = (0..4).map(|_| pace.next(now).as_millis()).collect();
-        assert_eq!(waits, [0, 0, 250, 500]);
-    }
-
-    #[test]
-    fn time_gives_back_what_was_taken_and_no_more() {
-        let now = Instant::now();
-        let mut pace = FOUR.from(now);
-        pace.next(now);
-        pace.next(now);
-        let later = now + Duration::from_millis(250);
-        assert_eq!(pace.next(later).as_millis(), 0);
-        assert_eq!(pace.next(later).as_millis(), 250);
-        let much_later = now + Duration::from_secs(60);
-        let waits: Vec<_> = (0..3).map(|_| pace.next(much_later).as_millis()).collect();
-        assert_eq!(waits, [0, 0, 250]);
+    async fn called(streams: &Arc<Streams>) {
+        let call = streams.begin(Instant::now());
+        call.turn().await;
+        drop(call.answered(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,11 +174,11 @@ mod tests {
         let streams = Arc::new(Streams::new(Instant::now()));
         let begun = Instant::now();
         for _ in 0..CALLS.at_once {
-            drop(streams.begin(begun).await.answered(()));
+            called(&streams).await;
         }
         assert!(begun.elapsed().is_zero());
         for _ in 0..CALLS.a_second / 2 {
-            drop(streams.begin(Instant::now()).await.answered(()));
+            called(&streams).await;
         }
         assert!(begun.elapsed().as_millis() >= 499);
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -36,7 +36,7 @@ pub(crate) struct Share {
 
 pub(crate) const GRPC: Share = Share {
     quarters: 2,
-    most: 10_000,
+    most: 20_000,
 };
 pub(crate) const AWS_JSON: Share = Share {
     quarters: 1,
@@ -94,7 +94,11 @@ impl Workers {
             threads,
             _file: bound.file,
         };
-        let most = (share.connections() / bound.sockets.len()).max(1);
+        // Shared, because the kernel does not spread connections evenly; and each worker has a place in
+        // its hand while it waits for a client to give it to.
+        let room = Arc::new(Semaphore::new(
+            share.connections() + bound.sockets.len() - 1,
+        ));
         for (number, socket) in bound.sockets.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -106,6 +110,7 @@ impl Workers {
             let life = Life::default();
             workers.lives.push(life.clone());
             let (front, tls) = (Arc::clone(&front), bound.tls.clone());
+            let room = Arc::clone(&room);
             let (finished, running) = (workers.finished.clone(), running.clone());
             let work = move || {
                 runtime.block_on(async {
@@ -115,7 +120,7 @@ impl Workers {
                         tls,
                         front: front(),
                     };
-                    door.open(life, most).await;
+                    door.open(life, room).await;
                     finished.cancelled().await;
                 });
                 // Blocking work that hangs would hang the end, too.

@@ -9,32 +9,46 @@ use regex::Regex;
 
 /// What each module may not name. `api` knows nobody, the wings do not know each other, and only
 /// `cli` knows all.
-const STRANGERS: [(&str, &str); 8] = [
+const STRANGERS: [(&str, &str); 9] = [
     (
         "api",
-        "facade|control_plane|identity|policy|audit|telemetry|server|cli",
+        "facade|control_plane|identity|overload|policy|audit|telemetry|server|cli",
     ),
-    ("facade", "control_plane|server|cli"),
+    ("facade", "control_plane|overload|server|cli"),
     ("control_plane", "facade|server|cli"),
     (
         "identity",
+        "facade|control_plane|overload|policy|audit|telemetry|server|cli",
+    ),
+    (
+        "overload",
         "facade|control_plane|policy|audit|telemetry|server|cli",
     ),
     // Both fronts ask it; what the control plane knows it is told.
-    ("policy", "facade|control_plane|audit|telemetry|server|cli"),
+    (
+        "policy",
+        "facade|control_plane|overload|audit|telemetry|server|cli",
+    ),
     // Both fronts write to it.
-    ("audit", "facade|control_plane|policy|telemetry|server|cli"),
+    (
+        "audit",
+        "facade|control_plane|overload|policy|telemetry|server|cli",
+    ),
     // Everybody tells it what they do; so it names what it tells of by itself, and the contract.
-    ("telemetry", "facade|control_plane|policy|audit|server|cli"),
+    (
+        "telemetry",
+        "facade|control_plane|overload|policy|audit|server|cli",
+    ),
     ("server", "cli"),
 ];
 
 /// The modules that are given time and randomness. What drives sockets has to read the clock itself.
-const GIVEN_TIME: [&str; 6] = [
+const GIVEN_TIME: [&str; 7] = [
     "api",
     "facade",
     "control_plane",
     "identity",
+    "overload",
     "policy",
     "audit",
 ];

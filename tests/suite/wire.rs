@@ -15,9 +15,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proton_grpc::control_plane::ambient::{Ambient, Sleep};
 use proton_grpc::control_plane::wire::{MAX_BODY, handle};
-use proton_grpc::server::{Bound, Health, Listen, Server, Services};
+use proton_grpc::overload::{Limits, Overload};
+use proton_grpc::server::{Bound, Gate, Health, Listen, Server, Services};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::stack::{ACCOUNT, OTHER_ACCOUNT, Stack, arn, environment_bundle, nobody_asks, source};
 
@@ -229,12 +231,20 @@ async fn a_body_over_the_limit_is_refused() {
 
 /// A server with both fronts, and where its AWS-JSON is.
 fn served(stack: &Stack) -> (Server, SocketAddr) {
+    served_with(stack, Overload::new(Limits::default(), Instant::now))
+}
+
+fn served_with(stack: &Stack, overload: Overload) -> (Server, SocketAddr) {
     let bind = || Bound::to(&"127.0.0.1:0".parse().unwrap(), 0o600, 1).unwrap();
     let bound = bind();
     let Listen::Tcp(address) = *bound.listen() else {
         panic!("a port was asked for")
     };
-    let server = Server::start(bind(), Health::default(), nobody_asks(), Services::default);
+    let gate = Gate {
+        overload,
+        ..nobody_asks().into()
+    };
+    let server = Server::start(bind(), Health::default(), gate, Services::default);
     let server = server
         .unwrap()
         .with_aws_json(bound, stack.plane.clone())
@@ -275,6 +285,35 @@ async fn a_body_over_the_limit_is_refused_while_it_arrives() {
         .unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert!(response.headers().contains_key("x-amzn-requestid"));
+}
+
+#[tokio::test]
+async fn a_body_that_finds_no_room_may_come_again() {
+    let (stack, overload) = (
+        Stack::idle(),
+        Overload::new(Limits::default(), Instant::now),
+    );
+    let (_server, address) = served_with(&stack, overload.clone());
+    let ask = async || {
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = request("GetAccountSettings", "{}").map(Full::new);
+        sender.send_request(request).await.unwrap()
+    };
+    let all = overload.room().take(64 << 20).unwrap();
+    let refused = ask().await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["x-amz-retry-after"], "1000");
+    let body = refused.into_body().collect().await.unwrap().to_bytes();
+    assert!(
+        body.starts_with(br#"{"__type":"ServiceUnavailable""#),
+        "{body:?}"
+    );
+    drop(all);
+    assert_eq!(ask().await.status(), StatusCode::OK);
+    // The room is free again.
+    assert!(overload.room().take(64 << 20).is_ok());
 }
 
 #[tokio::test]

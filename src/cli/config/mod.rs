@@ -9,6 +9,7 @@
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
 mod audit;
+mod overload;
 mod policies;
 mod reads;
 mod sources;
@@ -23,6 +24,7 @@ use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
 pub use self::audit::Audit;
+pub use self::overload::Overload;
 pub use self::policies::Policies;
 pub use self::reads::Reads;
 pub use self::telemetry::Telemetry;
@@ -210,6 +212,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pub policies: Policies,
+
+    #[command(flatten)]
+    pub overload: Overload,
 
     /// Listen beyond this machine although callers are not authenticated
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]

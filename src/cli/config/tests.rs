@@ -101,6 +101,20 @@ fn policies_have_their_names_like_any_setting() {
 }
 
 #[test]
+fn a_burst_is_what_may_come_in_a_second_unless_it_is_given() {
+    use crate::overload::{Limits, Rate};
+    let limits = |flags: &[&str]| read(flags, &[]).unwrap().overload.limits();
+    assert_eq!(limits(&[]), Limits::default());
+    for (flags, at_once) in [
+        (&["--caller-rate=5"][..], 5),
+        (&["--caller-rate=5", "--caller-burst=7"], 7),
+    ] {
+        let a_second = 5;
+        assert_eq!(limits(flags).rate, Some(Rate { a_second, at_once }));
+    }
+}
+
+#[test]
 fn the_file_may_be_named_by_a_variable() {
     let (file, _) = file("upstream = 'aws'");
     let settings = read(
@@ -131,6 +145,9 @@ fn a_wrong_value_is_an_error_that_names_the_setting() {
         ("--bundles=dir:", "--bundles"),
         ("--store=mysql://db/proton", "--store"),
         ("--drain-wait=-1", "--drain-wait"),
+        ("--caller-rate=0", "--caller-rate"),
+        ("--caller-burst=5", "--caller-rate"),
+        ("--caller-concurrency=0", "--caller-concurrency"),
         ("--workers=0", "--workers"),
         ("--retry-owner=nobody", "--retry-owner"),
         ("--events=", "--events"),

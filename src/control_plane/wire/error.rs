@@ -1,15 +1,18 @@
 //! Errors as AWS-JSON says them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::{
     api::{Code, Error},
     identity::{self, Why},
+    overload,
 };
 
-/// How long a throttled caller should wait, in milliseconds.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1000");
+/// How long a throttled caller should wait, unless it is known better.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What an error is called, for who watches responses go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) name: &'static str,
     pub(super) error: Error,
+    /// When the caller may come again, if that is known.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl From<Error> for Refusal {
@@ -28,6 +33,7 @@ impl From<Error> for Refusal {
         Self {
             status: status(error.code),
             name: error.code.name(),
+            retry_after: (error.code == Code::Throttling).then_some(RETRY_AFTER),
             error,
         }
     }
@@ -53,16 +59,35 @@ impl From<identity::Refusal> for Refusal {
     }
 }
 
+impl From<overload::Refused> for Refusal {
+    fn from(refused: overload::Refused) -> Self {
+        Self {
+            retry_after: Some(refused.after),
+            ..Error::new(Code::Throttling, refused.why.message()).into()
+        }
+    }
+}
+
 impl Refusal {
+    /// The server has no room for the request, which may come again later.
+    pub(super) fn no_room(after: Duration) -> Self {
+        let message = "the server has no room for this request now";
+        Self {
+            retry_after: Some(after),
+            ..Error::new(Code::ServiceUnavailable, message).into()
+        }
+    }
+
     pub(super) fn into_response(self) -> Response<Bytes> {
         let body = serde_json::json!({ "__type": self.name, "message": self.error.message });
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;
         response.extensions_mut().insert(ErrorName(self.name));
-        if self.error.code == Code::Throttling {
-            response
-                .headers_mut()
-                .insert("x-amz-retry-after", RETRY_AFTER);
+        if let Some(after) = self.retry_after {
+            // In milliseconds, and never sooner than promised.
+            let after = after.as_micros().div_ceil(1000).to_string();
+            let after = HeaderValue::try_from(after).expect("digits are a header value");
+            response.headers_mut().insert("x-amz-retry-after", after);
         }
         response
     }
@@ -102,6 +127,20 @@ mod tests {
         assert_eq!(throttled.headers()["x-amz-retry-after"], "1000");
         let invalid = Refusal::from(Error::validation("no")).into_response();
         assert!(!invalid.headers().contains_key("x-amz-retry-after"));
+    }
+
+    #[test]
+    fn a_caller_that_comes_too_often_is_told_when_to_come_back() {
+        let refused = overload::Refused {
+            why: overload::Why::Rate,
+            after: Duration::from_micros(20_001),
+        };
+        let response = Refusal::from(refused).into_response();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()["x-amz-retry-after"], "21");
+        let no_room = Refusal::no_room(Duration::from_secs(2)).into_response();
+        assert_eq!(no_room.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(no_room.headers()["x-amz-retry-after"], "2000");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::{
     },
     audit::{self, Scribe},
     identity::{Client, Identities, Principal},
+    overload::Overload,
     policy::Policies,
 };
 use dispatch::Gate;
@@ -45,13 +46,20 @@ const SERVICE: &str = "AwsProton20200720.";
 /// A call that is recorded, where there is a trail.
 type Audit = Option<audit::Call>;
 
+/// What a request from a socket has to pass.
+#[derive(Clone, Copy)]
+pub struct Checks<'a> {
+    pub client: Client<'a>,
+    pub identities: &'a Identities,
+    pub overload: &'a Overload,
+    pub policies: &'a Policies,
+}
+
 /// Answers a request that may be anybody's. The response's extensions say whose it is and what it asks
 /// for, as far as that is known, and the [`ErrorName`], if it is an error.
 pub async fn handle_from(
-    client: Client<'_>,
+    checks: Checks<'_>,
     plane: &ControlPlane,
-    identities: &Identities,
-    policies: &Policies,
     mut request: Request<Bytes>,
 ) -> Response<Bytes> {
     // An operation that is not known changes nothing.
@@ -60,17 +68,13 @@ pub async fn handle_from(
     let scribe = request.extensions_mut().remove::<Scribe>();
     let mut audit = scribe.map(|scribe| audited::call(&scribe, facts));
     let mut asker = None;
-    let answer = match identities.of_request(&request, class, client).await {
+    let asked = checks.identities.of_request(&request, class, checks.client);
+    let answer = match asked.await {
         Ok(principal) => {
             if let Some(audit) = &mut audit {
                 audit.by(&principal);
             }
-            let gate = policies.are_given().then_some(Gate {
-                policies,
-                principal: &principal,
-            });
-            let caller = caller(plane, Some(&principal), &request);
-            let answer = attempt(plane, &caller, gate, &request, &mut audit).await;
+            let answer = admitted(checks, plane, &principal, &request, &mut audit).await;
             asker = Some(principal);
             answer
         }
@@ -90,6 +94,25 @@ pub async fn handle_from(
         }
     }
     response
+}
+
+/// Does what is asked by somebody who is known, if it is their turn.
+async fn admitted(
+    checks: Checks<'_>,
+    plane: &ControlPlane,
+    principal: &Principal,
+    request: &Request<Bytes>,
+    audit: &mut Audit,
+) -> Result<Vec<u8>, error::Refusal> {
+    let _turn = checks.overload.admit(principal).inspect_err(|refused| {
+        tracing::debug!(why = ?refused.why, "caller throttled");
+    })?;
+    let gate = checks.policies.are_given().then_some(Gate {
+        policies: checks.policies,
+        principal,
+    });
+    let caller = caller(plane, Some(principal), request);
+    attempt(plane, &caller, gate, request, audit).await
 }
 
 /// Answers one request, of the principal in its extensions. It is not recorded: who made the call came in elsewhere.

@@ -1,7 +1,7 @@
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::Instant,
+    sync::Semaphore,
 };
 
 use super::*;
@@ -39,9 +39,9 @@ async fn connections_beyond_the_most_wait_for_a_place() {
     let door = Door {
         listener: Listener::Tcp(listener),
         tls: None,
-        front: Grpc(Arc::new(Stack::new(services, identities()))),
+        front: Grpc::new(Stack::new(services, identities())),
     };
-    tokio::spawn(door.open(life.clone(), 1));
+    tokio::spawn(door.open(life.clone(), Arc::new(Semaphore::new(1))));
     let connect = async || {
         let stream = TcpStream::connect(address).await.unwrap();
         Client::on(stream, Life::default(), Health::default()).await

@@ -9,6 +9,7 @@ mod files;
 mod health;
 mod limits;
 mod messages;
+mod overload;
 mod reflection;
 mod services;
 mod stock;
@@ -23,7 +24,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, duplex},
+    time::Instant,
+};
 use tonic::{Code, Status, body::Body};
 use tonic_types::StatusExt;
 
@@ -38,6 +42,7 @@ use super::{
 use crate::{
     api::pb,
     identity::{Identities, Place},
+    overload::{Limits, Overload},
     telemetry::Telemetry,
 };
 
@@ -84,7 +89,7 @@ fn server_telling(health: &Health, telemetry: Telemetry) -> (Life, DuplexStream)
         telemetry,
         ..identities().into()
     };
-    let front = Grpc(Arc::new(Stack::new(services, gate)));
+    let front = Grpc::new(Stack::new(services, gate));
     life.connections
         .spawn(front.serve(ours, nobody(), life.clone()));
     (life, theirs)

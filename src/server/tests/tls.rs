@@ -9,7 +9,6 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::Instant,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 

@@ -126,7 +126,7 @@ impl Tls {
         stream: S,
         http1: bool,
         life: &Life,
-    ) -> Result<(TlsStream<S>, Certificates), Failed>
+    ) -> Result<(Box<TlsStream<S>>, Certificates), Failed>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -144,7 +144,8 @@ impl Tls {
             return Err(Failed::Protocol);
         }
         let certificates = connection.peer_certificates().map(<Arc<[_]>>::from);
-        Ok((stream, certificates))
+        // Boxed, because all that serves the connection would have room for it once more.
+        Ok((Box::new(stream), certificates))
     }
 
     /// Counts a handshake that came to nothing by the client's doing.

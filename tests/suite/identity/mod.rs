@@ -1,6 +1,7 @@
 //! Who may call, on both fronts, and whose resources they see: a server on loopback with an issuer of
 //! tokens and access keys, and the control plane behind it.
 
+mod limits;
 mod mutual_tls;
 mod policies;
 
@@ -36,10 +37,12 @@ use proton_grpc::{
         Client, FORWARDED_CERTIFICATE, Identities, Machine, Place, Proxied, Settings, Sources,
         Tokens, TrustedProxy,
     },
+    overload::{Limits, Overload},
     policy::{Find, Keeper, Loaded, Policies, Unknown},
     server::{Bound, Gate, Health, Listen, Server, proton, reflection},
 };
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
 use tonic_types::StatusExt as _;
 
@@ -74,6 +77,7 @@ region = 'eu-west-1'
 struct World {
     stack: Stack,
     identities: Identities,
+    overload: Overload,
     issuer: Issuer,
     channel: Channel,
     /// Where AWS-JSON is.
@@ -143,14 +147,26 @@ impl Keeper for Kept {
 }
 
 async fn world() -> World {
-    world_of(Stack::new(), None, &Policies::default()).await
+    world_trusting(None).await
 }
 
 async fn world_trusting(proxy: Option<TrustedProxy>) -> World {
-    world_of(Stack::new(), proxy, &Policies::default()).await
+    world_of(Stack::new(), proxy, |identities| identities.into()).await
 }
 
-async fn world_of(stack: Stack, proxy: Option<TrustedProxy>, policies: &Policies) -> World {
+async fn world_with(proxy: Option<TrustedProxy>, limits: Limits) -> World {
+    let gate = |identities: Identities| Gate {
+        overload: Overload::new(limits, Instant::now),
+        ..identities.into()
+    };
+    world_of(Stack::new(), proxy, gate).await
+}
+
+async fn world_of(
+    stack: Stack,
+    proxy: Option<TrustedProxy>,
+    gate: impl FnOnce(Identities) -> Gate,
+) -> World {
     let issuer = Issuer::new();
     let directory = tempfile::tempdir().unwrap();
     let (callers, keys) = (
@@ -182,14 +198,17 @@ async fn world_of(stack: Stack, proxy: Option<TrustedProxy>, policies: &Policies
     };
     let (identities, _) = Identities::open(settings, Arc::new(now)).unwrap();
     let bound = any_port();
+    let gate = gate(identities.clone());
+    let overload = gate.overload.clone();
     let grpc = format!("http://{}", bound.listen());
-    let server = serve(&stack, &identities, policies, bound);
+    let server = serve(&stack, gate, bound);
     let bound = any_port();
     let aws_json = address(&bound);
     let server = server.with_aws_json(bound, stack.plane.clone());
     World {
         stack,
         identities,
+        overload,
         issuer,
         channel: Channel::from_shared(grpc).unwrap().connect_lazy(),
         aws_json,
@@ -198,7 +217,8 @@ async fn world_of(stack: Stack, proxy: Option<TrustedProxy>, policies: &Policies
 }
 
 /// A server of gRPC, with the control plane behind it.
-fn serve(stack: &Stack, identities: &Identities, policies: &Policies, bound: Bound) -> Server {
+fn serve(stack: &Stack, gate: Gate, bound: Bound) -> Server {
+    let policies = gate.policies.clone();
     let plane = stack.plane.clone();
     let settings = FacadeSettings {
         policies: policies.clone(),
@@ -215,10 +235,6 @@ fn serve(stack: &Stack, identities: &Identities, policies: &Policies, bound: Bou
     let health = Health::default();
     health.set_serving(true);
     let services = move || proton(facade()).and(reflection::services());
-    let gate = Gate {
-        policies: policies.clone(),
-        ..identities.clone().into()
-    };
     Server::start(bound, health, gate, services).unwrap()
 }
 
@@ -283,8 +299,13 @@ impl World {
             certificate: None,
             machine: Machine::Loopback,
         };
-        let (plane, policies) = (&self.stack.plane, Policies::default());
-        let response = wire::handle_from(client, plane, &self.identities, &policies, request);
+        let checks = wire::Checks {
+            client,
+            identities: &self.identities,
+            overload: &self.overload,
+            policies: &Policies::default(),
+        };
+        let response = wire::handle_from(checks, &self.stack.plane, request);
         let (head, body) = response.await.into_parts();
         (head.status.as_u16(), serde_json::from_slice(&body).unwrap())
     }

@@ -117,7 +117,7 @@ impl Secured {
         );
         let (grpc_address, aws_json_address) = (address(&grpc), address(&aws_json));
         let identities = identities(&directory);
-        let server = serve(&stack, &identities, &Policies::default(), grpc);
+        let server = serve(&stack, identities.into(), grpc);
         let server = server.with_aws_json(aws_json, stack.plane.clone()).unwrap();
         let secured = Self {
             authority,

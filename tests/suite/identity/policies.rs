@@ -44,7 +44,15 @@ async fn under_kept_by(
     fs::write(directory.path().join("all.cedar"), text).unwrap();
     let loaded = Loaded::open(directory.path(), true).unwrap();
     let policies = Policies::new(&loaded, Some(keeper(stack.plane.clone())));
-    (world_of(stack, None, &policies).await, directory)
+    (world_of(stack, None, governed(policies)).await, directory)
+}
+
+/// Both fronts under these policies.
+fn governed(policies: Policies) -> impl FnOnce(Identities) -> Gate {
+    |identities| Gate {
+        policies,
+        ..identities.into()
+    }
 }
 
 impl World {
@@ -439,7 +447,7 @@ async fn the_template_is_the_requests_or_that_of_the_resource_that_is_there() {
     fs::write(&policies, on).unwrap();
     let loaded = Loaded::open(&policies, true).unwrap();
     let policies = Policies::new(&loaded, Some(Arc::new(Kept(world.stack.plane.clone()))));
-    let world = world_of(world.stack, None, &policies).await;
+    let world = world_of(world.stack, None, governed(policies)).await;
     // It may still be deployed, which is no refusal.
     let updated = world
         .as_("alice", "UpdateEnvironment", update("open"))
