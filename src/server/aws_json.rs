@@ -56,7 +56,7 @@ impl Front for AwsJson {
                 let AwsJson { plane, gate } = &connection.front;
                 let peer = &connection.peer;
                 let headers = request.headers();
-                if let Some(scribe) = gate.scribe(Entrance::AwsJson, peer.address, headers) {
+                if let Some(scribe) = gate.scribe(Entrance::AwsJson, Some(peer), headers) {
                     request.extensions_mut().insert(scribe);
                 }
                 let client = identity::client(Some(peer));

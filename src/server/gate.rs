@@ -1,9 +1,8 @@
 //! What stands at the entrance of both fronts: who is let in, and where it is written who came.
 
-use std::fmt::Display;
-
 use http::HeaderMap;
 
+use super::Peer;
 use crate::{
     audit::{Front, Scribe, Trail},
     identity::Identities,
@@ -30,10 +29,11 @@ impl Gate {
     pub(crate) fn scribe(
         &self,
         front: Front,
-        peer: impl Display,
+        peer: Option<&Peer>,
         headers: &HeaderMap,
     ) -> Option<Scribe> {
         let trail = self.audit.as_ref()?;
+        let peer = peer.map(|peer| peer.address.to_string());
         Some(Scribe::new(trail, front, peer, headers))
     }
 }

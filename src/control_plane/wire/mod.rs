@@ -53,10 +53,12 @@ pub async fn handle_from(
     let mut audit = scribe.map(|scribe| audited::call(&scribe, facts));
     let answer = match identities.of_request(&request, class, client).await {
         Ok(principal) => {
+            request.extensions_mut().insert(principal.clone());
             if let Some(audit) = &mut audit {
+                let caller = caller(plane, &request);
                 audit.by(&principal);
+                audit.acts_in(caller.account(), caller.region());
             }
-            request.extensions_mut().insert(principal);
             attempt(plane, &request, &mut audit).await
         }
         Err(refusal) => {
