@@ -117,7 +117,8 @@ fn open(file: PathBuf) -> Result<Trail> {
 }
 
 fn scribe(trail: &Trail) -> Scribe {
-    Scribe::new(trail, Front::Grpc, "127.0.0.1:50051", &HeaderMap::new())
+    let peer = Some("127.0.0.1:50051".to_owned());
+    Scribe::new(trail, Front::Grpc, peer, &HeaderMap::new())
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

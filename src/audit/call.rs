@@ -1,10 +1,6 @@
 //! A call as the trail sees it, from the front that it came in at to its end.
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Display},
-    time::SystemTime,
-};
+use std::{borrow::Cow, fmt, time::SystemTime};
 
 use http::HeaderMap;
 use tokio::sync::oneshot;
@@ -25,12 +21,12 @@ const LONGEST_ID: usize = 128;
 pub struct Scribe {
     trail: Trail,
     front: Front,
-    peer: String,
+    peer: Option<String>,
     caller_request_id: Option<String>,
 }
 
 impl Scribe {
-    pub fn new(trail: &Trail, front: Front, peer: impl Display, headers: &HeaderMap) -> Self {
+    pub fn new(trail: &Trail, front: Front, peer: Option<String>, headers: &HeaderMap) -> Self {
         let id = headers
             .get("x-request-id")
             .and_then(|id| id.to_str().ok())
@@ -38,7 +34,7 @@ impl Scribe {
         Self {
             trail: trail.clone(),
             front,
-            peer: peer.to_string(),
+            peer,
             caller_request_id: id.map(str::to_owned),
         }
     }
@@ -55,7 +51,7 @@ impl Scribe {
                 call: changes.then(|| self.trail.name()),
                 front: self.front,
                 principal: None,
-                peer: Some(self.peer.clone()),
+                peer: self.peer.clone(),
                 operation,
                 resource: None,
                 caller_request_id: self.caller_request_id.clone(),
@@ -102,6 +98,18 @@ impl Call {
     pub fn by(&mut self, principal: &Principal) {
         if let Some(about) = &mut self.about {
             about.principal = Some(By::of(principal));
+        }
+    }
+
+    /// Says in which account and Region it acts, where that is not the principal's.
+    pub fn acts_in(&mut self, account: &str, region: &str) {
+        let principal = self
+            .about
+            .as_mut()
+            .and_then(|about| about.principal.as_mut());
+        if let Some(principal) = principal {
+            account.clone_into(&mut principal.account);
+            region.clone_into(&mut principal.region);
         }
     }
 

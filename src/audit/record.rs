@@ -121,8 +121,8 @@ pub(super) struct About {
 pub(super) struct By {
     id: String,
     kind: &'static str,
-    account: String,
-    region: String,
+    pub(super) account: String,
+    pub(super) region: String,
 }
 
 impl By {

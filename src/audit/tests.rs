@@ -108,7 +108,7 @@ fn noon() -> SystemTime {
 fn scribe(trail: &Trail) -> Scribe {
     let id = HeaderValue::from_static("the caller's own");
     let headers = HeaderMap::from_iter([("x-request-id".parse().unwrap(), id)]);
-    Scribe::new(trail, Front::Grpc, "192.0.2.1:7", &headers)
+    Scribe::new(trail, Front::Grpc, Some("192.0.2.1:7".to_owned()), &headers)
 }
 
 async fn somebody() -> Principal {

@@ -75,7 +75,7 @@ impl Front for AwsJson {
                 let AwsJson { plane, gate, .. } = &connection.front;
                 let peer = &connection.peer;
                 let headers = request.headers();
-                if let Some(scribe) = gate.scribe(Entrance::AwsJson, peer.address, headers) {
+                if let Some(scribe) = gate.scribe(Entrance::AwsJson, Some(peer), headers) {
                     request.extensions_mut().insert(scribe);
                 }
                 let answer = endpoint::respond(gate.checks(peer), plane, request);

@@ -1,7 +1,5 @@
 //! What stands at the entrance of both fronts: who is let in, and where it is told who came.
 
-use std::fmt::Display;
-
 use http::HeaderMap;
 use tokio::time::Instant;
 
@@ -53,10 +51,11 @@ impl Gate {
     pub(crate) fn scribe(
         &self,
         front: Front,
-        peer: impl Display,
+        peer: Option<&Peer>,
         headers: &HeaderMap,
     ) -> Option<Scribe> {
         let trail = self.audit.as_ref()?;
+        let peer = peer.map(|peer| peer.address.to_string());
         Some(Scribe::new(trail, front, peer, headers))
     }
 }

@@ -118,9 +118,8 @@ impl Stack {
     }
 
     fn scribe<B>(&self, request: &Request<B>) -> Option<Scribe> {
-        let peer = request.extensions().get::<Peer>()?;
-        self.gate
-            .scribe(Front::Grpc, peer.address, request.headers())
+        let peer = request.extensions().get::<Peer>();
+        self.gate.scribe(Front::Grpc, peer, request.headers())
     }
 
     /// The layers, outermost first. Limits on callers stand between the identity and the message, and

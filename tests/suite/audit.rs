@@ -31,7 +31,7 @@ use crate::{
     facade_errors::minimal,
     facade_world::{OWN_ID, Reply, Stub, answer, error, no_retries, ok, sdk},
     identity::{Behind, any_port, streamed, unary},
-    stack::{REGION, Stack, refused},
+    stack::{ACCOUNT, REGION, Stack, refused},
 };
 
 /// An operation whose repeat may do harm.
@@ -361,7 +361,9 @@ async fn a_change_of_the_control_plane_is_recorded_once_whatever_front_it_comes_
         ]
     );
     assert_eq!(records[2]["resource"], "EnvironmentTemplate/aws-json");
-    assert_eq!(records[2]["principal"]["account"], "000000000000");
+    assert_eq!(records[0]["principal"]["account"], "000000000000");
+    // The control plane's own, for a key that it does not know.
+    assert_eq!(records[2]["principal"]["account"], ACCOUNT);
     assert!(records[3]["request_id"].is_string());
     assert!(records[5]["request_id"] != records[3]["request_id"]);
 }

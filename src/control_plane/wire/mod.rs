@@ -71,10 +71,13 @@ pub async fn handle_from(
     let asked = checks.identities.of_request(&request, class, checks.client);
     let answer = match asked.await {
         Ok(principal) => {
+            let caller = caller(plane, Some(&principal), &request);
             if let Some(audit) = &mut audit {
                 audit.by(&principal);
+                audit.acts_in(caller.account(), caller.region());
             }
-            let answer = admitted(checks, plane, &principal, &request, &mut audit).await;
+            let by = (&principal, &caller);
+            let answer = admitted(checks, plane, by, &request, &mut audit).await;
             asker = Some(principal);
             answer
         }
@@ -100,7 +103,7 @@ pub async fn handle_from(
 async fn admitted(
     checks: Checks<'_>,
     plane: &ControlPlane,
-    principal: &Principal,
+    (principal, caller): (&Principal, &Caller),
     request: &Request<Bytes>,
     audit: &mut Audit,
 ) -> Result<Vec<u8>, error::Refusal> {
@@ -111,8 +114,7 @@ async fn admitted(
         policies: checks.policies,
         principal,
     });
-    let caller = caller(plane, Some(principal), request);
-    attempt(plane, &caller, gate, request, audit).await
+    attempt(plane, caller, gate, request, audit).await
 }
 
 /// Answers one request, of the principal in its extensions. It is not recorded: who made the call came in elsewhere.
