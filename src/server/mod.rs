@@ -48,6 +48,7 @@ pub use bind::Bound;
 use grpc::Grpc;
 pub use health::Health;
 pub use listen::Listen;
+pub use method::Shape;
 pub use peer::Peer;
 pub use services::Services;
 use stack::Stack;

@@ -1,6 +1,9 @@
 //! What a call passes on its way to a service, and its response on the way back.
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
@@ -47,8 +50,9 @@ impl Stack {
             .map(|_| life.calls.token());
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
-        if !is_grpc(request.headers()) {
-            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
+        if let Some(status) = foreign(&request) {
+            return not_grpc(status)
+                .map(|body| ResponseBody::new(body, subject, false, end, in_flight));
         }
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
@@ -79,7 +83,7 @@ impl Stack {
         subject: &Subject,
         end: &mut Option<End>,
     ) -> Result<Response<Body>, Refusal> {
-        let shape = method.shape();
+        let shape = self.services.shape(method);
         // First, because everything below spends the caller's time.
         let deadline = deadline::read(request.headers(), shape, at)?;
         if shape != Shape::Unary {
@@ -148,18 +152,30 @@ fn end_of_stream(deadline: Option<Deadline>, life: &Life) -> End {
     })
 }
 
+/// Messages in Protobuf are all that is spoken here.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
+    matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
+}
+
+/// What is wrong with a request in another protocol.
+fn foreign<B>(request: &Request<B>) -> Option<StatusCode> {
+    if !is_grpc(request.headers()) {
+        return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    (request.method() != http::Method::POST).then_some(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// As the protocol has it for those who speak another.
-fn not_grpc() -> Response<Body> {
+fn not_grpc(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::from("gRPC is spoken here\n")));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let text = HeaderValue::from_static("text/plain");
-    response.headers_mut().insert(CONTENT_TYPE, text);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
     response
 }
 
