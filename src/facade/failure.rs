@@ -159,10 +159,14 @@ impl Failure {
             Self::Unreadable(_) | Self::TooLarge => Outcome::Fault,
             Self::NeverLeft | Self::Interrupted => Outcome::Unreachable,
             Self::AttemptTimedOut | Self::DeadlineExceeded => Outcome::Timeout,
-            Self::Invalid(_)
+            Self::NotAllowed(_)
+            | Self::Invalid(_)
+            | Self::BlindRepeat
             | Self::NotBuilt
             | Self::NotSendable
             | Self::Credentials(_)
+            | Self::IntentUnwritten
+            | Self::OutcomeUnwritten
             | Self::WaitedInVain(_) => Outcome::Unsent,
         }
     }

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::{
     Gate, Peer, connection,
     greeting::Greeted,
-    identity,
     life::Life,
     listener::{Front, Stream},
     observed::ObservedRequest,

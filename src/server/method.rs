@@ -11,7 +11,7 @@ pub(crate) struct Method<'a> {
 
 /// How many messages go which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// One message there, one back.
     Unary,
     /// One message there, any number back.

@@ -47,7 +47,7 @@ mod tests;
 pub mod tls;
 mod workers;
 
-use std::io;
+use std::{io, sync::Arc};
 
 use aws_json::AwsJson;
 pub use bind::Bound;
@@ -55,6 +55,7 @@ pub use gate::Gate;
 use grpc::Grpc;
 pub use health::Health;
 pub use listen::Listen;
+pub use method::Shape;
 use metrics::{Inspected, Inspection};
 pub use peer::Peer;
 pub use services::Services;

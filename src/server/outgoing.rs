@@ -3,20 +3,29 @@
 //! HTTP/2 writes frame by frame: an answer's headers and message, its trailers, then the next
 //! answer. Each write is a system call and a packet, which cost more than copying what is in them;
 //! so everything that a connection writes in one turn leaves in one piece.
+//!
+//! A turn also reads no more than its part: a client that sends frames as fast as it can would else
+//! keep its connection at work for a long time, while others on the same thread wait for theirs.
 
 use std::{
     error::Error,
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
+};
 
 /// No more than this waits: then the connection writes no faster than its client reads.
 const MOST: usize = 64 << 10;
+
+/// What a turn reads: as much as HTTP/2 asks for at once, some hundred small frames.
+const PART: usize = 8 << 10;
 
 /// A connection's stream. Clones are the same one.
 pub(crate) struct Outgoing<S>(Arc<Mutex<Gathered<S>>>);
@@ -27,6 +36,8 @@ struct Gathered<S> {
     waiting: Vec<u8>,
     /// How much of it has left.
     sent: usize,
+    /// How much this turn may still read.
+    part: usize,
 }
 
 impl<S: AsyncWrite + Unpin> Outgoing<S> {
@@ -35,6 +46,7 @@ impl<S: AsyncWrite + Unpin> Outgoing<S> {
             stream,
             waiting: Vec::new(),
             sent: 0,
+            part: PART,
         })))
     }
 
@@ -48,6 +60,7 @@ impl<S: AsyncWrite + Unpin> Outgoing<S> {
         E: Error + Send + Sync + 'static,
     {
         poll_fn(|context| {
+            self.gathered().part = PART;
             let turn = connection.as_mut().poll(context)?;
             // What cannot leave now leaves in a later turn; a connection that has ended has sent all.
             let _ = self.gathered().poll_send(context)?;
@@ -91,7 +104,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Outgoing<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.gathered().stream).poll_read(context, into)
+        let mut gathered = self.gathered();
+        if gathered.part == 0 {
+            // Whoever waits goes first, also those whose bytes the runtime has yet to notice.
+            ready!(pin!(yield_now()).poll(context));
+        }
+        let most = gathered.part.min(into.remaining());
+        let mut part = ReadBuf::new(into.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut gathered.stream).poll_read(context, &mut part))?;
+        let read = part.filled().len();
+        gathered.part -= read;
+        into.advance(read);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -128,6 +152,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Outgoing<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -206,6 +232,28 @@ mod tests {
         );
         read.unwrap();
         assert!(received == sent);
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_has_read_its_part_reads_no_more() {
+        let (client, mut writing) = duplex(8 * PART);
+        writing.write_all(&[0; 8 * PART]).await.unwrap();
+        let outgoing = Outgoing::new(client);
+        let mut reader = outgoing.clone();
+        let read = Cell::new(0);
+        let connection = async {
+            while read.get() < 8 * PART {
+                read.set(read.get() + reader.read(&mut [0; PART / 2]).await?);
+            }
+            Ok(())
+        };
+        let others = async {
+            for turn in 1..=8 {
+                assert_eq!(read.get(), turn * PART);
+                yield_now().await;
+            }
+        };
+        tokio::join!(biased; turns(&outgoing, connection), others);
     }
 
     #[tokio::test]

@@ -9,6 +9,8 @@ use http::{Request, Response};
 use tonic::{body::Body, codegen::BoxFuture, server::NamedService};
 use tower::Service;
 
+use super::method::{Method, Shape};
+
 type Answer = BoxFuture<Response<Body>, Infallible>;
 
 /// A service as tonic generates it.
@@ -31,29 +33,51 @@ where
 
 type Call = Arc<dyn Fn(Request<Body>) -> Answer + Send + Sync>;
 
+/// What the methods of a service are like, by their names.
+type Shapes = fn(&str) -> Shape;
+
 /// Services by their full names. A handful, so a list.
 #[derive(Clone, Default)]
-pub struct Services(Vec<(&'static str, Call)>);
+pub struct Services(Vec<Named>);
+
+#[derive(Clone)]
+struct Named {
+    name: &'static str,
+    call: Call,
+    shapes: Option<Shapes>,
+}
 
 impl Services {
     /// Adds a generated service.
     #[must_use]
-    pub fn with<S: Generated>(mut self, service: S) -> Self {
-        self.0.push((
-            S::NAME,
-            Arc::new(move |request| service.clone().call(request)),
-        ));
-        self
+    pub fn with<S: Generated>(self, service: S) -> Self {
+        self.add(S::NAME, None, move || service.clone())
+    }
+
+    /// Adds a service that is none of ours, whose methods have these shapes.
+    #[must_use]
+    pub fn with_shapes<S: Generated>(self, service: S, shapes: fn(&str) -> Shape) -> Self {
+        self.add(S::NAME, Some(shapes), move || service.clone())
     }
 
     /// Adds a generated service that is made when it is first called.
     #[must_use]
-    pub fn with_lazy<S: Generated>(mut self, make: fn() -> S) -> Self {
+    pub fn with_lazy<S: Generated>(self, make: fn() -> S) -> Self {
         let service = LazyLock::new(make);
-        self.0.push((
-            S::NAME,
-            Arc::new(move |request| service.clone().call(request)),
-        ));
+        self.add(S::NAME, None, move || service.clone())
+    }
+
+    fn add<S: Generated>(
+        mut self,
+        name: &'static str,
+        shapes: Option<Shapes>,
+        service: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Self {
+        self.0.push(Named {
+            name,
+            call: Arc::new(move |request| service().call(request)),
+            shapes,
+        });
         self
     }
 
@@ -70,8 +94,19 @@ impl Services {
         service: &str,
         request: Request<Body>,
     ) -> Option<Response<Body>> {
-        let (_, answer) = self.0.iter().find(|(name, _)| *name == service)?;
-        let Ok(response) = answer(request).await;
+        let Ok(response) = (self.named(service)?.call)(request).await;
         Some(response)
+    }
+
+    /// How many messages go which way.
+    pub(crate) fn shape(&self, method: Method<'_>) -> Shape {
+        match self.named(method.service).and_then(|named| named.shapes) {
+            Some(shapes) => shapes(method.name),
+            None => method.shape(),
+        }
+    }
+
+    fn named(&self, service: &str) -> Option<&Named> {
+        self.0.iter().find(|named| named.name == service)
     }
 }

@@ -1,6 +1,9 @@
 //! What a call passes on its way to a service, and its response on the way back.
 
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, sleep_until};
@@ -47,7 +50,7 @@ impl Stack {
         arrived: Instant,
     ) -> Result<Option<Place>, Response<ResponseBody>> {
         let method = Method::of(request.uri().path());
-        let work = match method.map(Method::shape) {
+        let work = match method.map(|method| self.services.shape(method)) {
             _ if method.is_some_and(Method::is_open) => return Ok(None),
             Some(Shape::Unary) | None => Work::Call,
             Some(Shape::ServerStream | Shape::Bidirectional) => Work::Stream,
@@ -83,9 +86,10 @@ impl Stack {
         };
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
-        if !is_grpc(request.headers()) {
+        if let Some(status) = foreign(&request) {
             observed.is_none();
-            return not_grpc().map(|body| ResponseBody::new(body, observed, false, end, kept));
+            return not_grpc(status)
+                .map(|body| ResponseBody::new(body, observed, false, end, kept));
         }
         let scribe = self.scribe(&request);
         if let Some(scribe) = &scribe {
@@ -132,7 +136,7 @@ impl Stack {
         observed: &mut ObservedCall,
         (end, kept): (&mut Option<End>, &mut Kept),
     ) -> Result<Response<Body>, Refusal> {
-        let shape = method.shape();
+        let shape = self.services.shape(method);
         // First, because everything below spends the caller's time.
         let deadline = deadline::read(request.headers(), shape, at)?;
         if shape != Shape::Unary {
@@ -232,18 +236,30 @@ fn end_of_stream(deadline: Option<Deadline>, life: &Life) -> End {
     })
 }
 
+/// Messages in Protobuf are all that is spoken here.
 fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = kind.and_then(|kind| kind.split(|byte| *byte == b';').next());
+    matches!(kind, Some(b"application/grpc" | b"application/grpc+proto"))
+}
+
+/// What is wrong with a request in another protocol.
+fn foreign<B>(request: &Request<B>) -> Option<StatusCode> {
+    if !is_grpc(request.headers()) {
+        return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+    (request.method() != http::Method::POST).then_some(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// As the protocol has it for those who speak another.
-fn not_grpc() -> Response<Body> {
+fn not_grpc(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::new(Full::from("gRPC is spoken here\n")));
-    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-    let text = HeaderValue::from_static("text/plain");
-    response.headers_mut().insert(CONTENT_TYPE, text);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
     response
 }
 

@@ -8,6 +8,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+# What no authority needs its key for.
+OTHER_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "encipher_only",
+    "decipher_only",
+)
+
 
 class Authority:
     def __init__(self, directory: Path):
@@ -16,7 +27,8 @@ class Authority:
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, directory.name)])
         authority = x509.BasicConstraints(ca=True, path_length=None)
-        self.certificate = self._sign(self.name, self.key, [(authority, True)])
+        signs = x509.KeyUsage(key_cert_sign=True, crl_sign=True, **dict.fromkeys(OTHER_USES, False))
+        self.certificate = self._sign(self.name, self.key, [(authority, True), (signs, True)])
         self.ca = directory / "ca.pem"
         self.ca.write_bytes(pem(self.certificate))
 
@@ -36,6 +48,9 @@ class Authority:
         return files
 
     def _sign(self, subject, key, extensions) -> x509.Certificate:
+        own, issuer = key.public_key(), self.key.public_key()
+        keys = x509.SubjectKeyIdentifier.from_public_key(own), x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer)
+        extensions = [*extensions, *((identifier, False) for identifier in keys)]
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()

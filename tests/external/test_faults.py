@@ -57,6 +57,7 @@ LASTING = {
     faults.swells: (alike(INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE", "unknown"), False),
     faults.announces_a_gibibyte: (alike(INTERNAL, "UPSTREAM_RESPONSE_TOO_LARGE", "unknown"), False),
 }
+REPEATED = [fault for fault, (_, repeats) in LASTING.items() if repeats]
 ENDLESS = faults.drips, faults.hangs, faults.hangs_in_the_body
 
 
@@ -152,7 +153,7 @@ def test_a_fault_that_lasts_is_told_and_leaves_nothing_double(world, fault):
 
 
 @pytest.mark.parametrize("operation", SAFE)
-@pytest.mark.parametrize("fault", [fault for fault, (_, repeats) in LASTING.items() if repeats], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", REPEATED, ids=lambda fault: fault.__name__)
 def test_a_fault_that_passes_is_not_seen_by_calls_that_may_be_repeated(world, fault, operation):
     value = world.prepared(operation)
     with world.proxy.having(fault, times=1):

@@ -233,8 +233,27 @@ async fn a_response_that_no_client_takes_is_resource_exhausted() {
 #[tokio::test]
 async fn what_is_not_grpc_is_an_unsupported_media_type() {
     let mut client = client().await;
-    let response = client
-        .open(GET, &[("content-type", "application/json")], Body::empty())
-        .await;
-    assert_eq!(response.0.status(), 415);
+    for (kind, status) in [
+        ("application/json", 415),
+        ("application/grpc+json", 415),
+        ("application/grpc-web+proto", 415),
+        ("application/grpc+proto", 200),
+        ("application/grpc;x=y", 200),
+    ] {
+        let response = client
+            .open(GET, &[("content-type", kind)], Body::empty())
+            .await;
+        assert_eq!(response.0.status(), status, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn calls_are_posted() {
+    let mut client = client().await;
+    let request = Request::put(format!("http://proton{GET}"))
+        .header("content-type", "application/grpc")
+        .body(Body::empty());
+    let response = client.send.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "POST");
 }
