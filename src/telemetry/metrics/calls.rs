@@ -77,7 +77,7 @@ impl Calls {
         registry.register("grpc_server_call_started", "Calls begun", started.clone());
         registry.register_with_unit(
             "grpc_server_call_duration",
-            "Calls ended, from the first byte of the request to the last of the response",
+            "Calls ended, from their head to their status",
             Unit::Seconds,
             families.duration.clone(),
         );
