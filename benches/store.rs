@@ -21,6 +21,7 @@ use proton_grpc::control_plane::bundle::source::Source;
 use proton_grpc::control_plane::provision::{Engines, local};
 use proton_grpc::control_plane::store::{Database, Member, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, ambient, reconcile, wire};
+use proton_grpc::telemetry::Telemetry;
 use serde_json::{Value, json};
 
 const EXAMPLES: &str = concat!(
@@ -114,6 +115,7 @@ fn plane(store: Store, bundles: &Path) -> ControlPlane {
             services: i64::MAX,
             ..Limits::default()
         },
+        telemetry: Telemetry::default(),
     })
 }
 

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Two wings, [`facade`] and [`control_plane`], on one contract, [`api`]; between the wings is only
-//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`cli`] puts
-//! everything together.
+//! the wire, even in one process. [`server`] takes gRPC in, [`identity`] says who calls, [`telemetry`] tells
+//! what happens, [`cli`] puts everything together.
 
 pub mod api;
 pub mod cli;

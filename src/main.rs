@@ -11,7 +11,7 @@ use proton_grpc::{
         config::Settings,
         quickstart, serve, store,
     },
-    telemetry,
+    telemetry::logs,
 };
 
 #[global_allocator]
@@ -118,7 +118,7 @@ fn ended(end: serve::End) -> ExitCode {
 fn log(settings: &Settings) -> Result<(), ExitCode> {
     let variables = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    telemetry::start(&settings.log, settings.log_format, variables).map_err(|error| {
+    logs::start(&settings.log, settings.log_format, variables).map_err(|error| {
         eprintln!("error: {error}");
         ExitCode::from(BAD_SETTINGS)
     })

@@ -257,6 +257,7 @@ mod tests {
     use crate::{
         identity::{Identities, Place},
         server::{Bound, Health, Listen, Server, Services},
+        telemetry::Telemetry,
     };
 
     fn parse(line: &[&str]) -> Result<Call, clap::Error> {
@@ -278,6 +279,7 @@ mod tests {
             bound,
             Health::default(),
             Identities::nobody_asks(place),
+            Telemetry::default(),
             Services::default,
         )?;
         let call = parse(&[

@@ -1,5 +1,7 @@
 //! `serve`: everything that runs, put together.
 
+mod telemetry;
+
 use std::{
     future::pending,
     io::Write,
@@ -42,6 +44,7 @@ use crate::{
     },
     identity::{self, Client, Identities, Machine, Principal},
     server::{Bound, Health, Listen, Server, Services, Tls, proton, reflection},
+    telemetry::Telemetry,
 };
 
 /// How long what another process has scheduled may go unnoticed.
@@ -73,6 +76,8 @@ pub struct Serving {
     server: Server,
     grpc: Listen,
     aws_json: Option<Listen>,
+    metrics: Option<Listen>,
+    telemetry: Telemetry,
     plane: Option<PlaneThread>,
     /// Keep the sources of identities current, and the certificates.
     _upkeep: AbortOnDropHandle<()>,
@@ -93,10 +98,11 @@ impl Serving {
         let bound = take(&settings.listen, settings.workers(), "gRPC")?;
         let grpc = bound.listen().clone();
 
+        let telemetry = telemetry::open(&settings.telemetry)?;
         let clock: identity::Clock = Arc::new(SystemTime::now);
         let wanted = settings.identities().map_err(anyhow::Error::msg)?;
         let (identities, upkeep) = Identities::open(wanted, clock).map_err(anyhow::Error::msg)?;
-        let (upstream, plane) = find(settings, &identities).await?;
+        let (upstream, plane) = find(settings, &identities, &telemetry).await?;
         let aws_json = match (&plane, &settings.aws_json) {
             (Some(plane), AwsJson::At(listen)) => {
                 Some((take(listen, 1, "AWS-JSON")?, plane.plane.clone()))
@@ -104,20 +110,36 @@ impl Serving {
             _ => None,
         };
         let facade_settings = facade_settings(settings);
-        let facade = move || Facade::new(upstream(), facade_settings.clone(), facade_ambient());
+        let told = telemetry.clone();
+        let facade = move || {
+            Facade::new(upstream(), facade_settings.clone(), facade_ambient()).telling(told.clone())
+        };
         let reflection = if settings.reflection() {
             reflection::services()
         } else {
             Services::default()
         };
         let health = Health::default();
-        let mut server = Server::start(bound, health.clone(), identities, move || {
-            proton(facade()).and(reflection.clone())
-        })?;
+        let services = move || proton(facade()).and(reflection.clone());
+        let mut server = Server::start(
+            bound,
+            health.clone(),
+            identities,
+            telemetry.clone(),
+            services,
+        )?;
         let mut aws_json_listen = None;
         if let Some((bound, plane)) = aws_json {
             aws_json_listen = Some(bound.listen().clone());
             server = server.with_aws_json(bound, plane)?;
+        }
+        let mut metrics_listen = None;
+        if let (Some(listen), Some(metrics)) = (&settings.telemetry.metrics, &telemetry.metrics) {
+            let bound = Bound::to(listen, settings.socket_mode, 1);
+            let bound = bound.with_context(|| format!("cannot listen on {listen} for metrics"))?;
+            metrics_listen = Some(bound.listen().clone());
+            let plane = plane.as_ref().map(|plane| plane.plane.clone());
+            server = server.with_metrics(bound, Arc::clone(metrics), tls.clone(), plane)?;
         }
         health.set_serving(true);
 
@@ -125,10 +147,15 @@ impl Serving {
         if let Some(listen) = &aws_json_listen {
             say(&format!("aws-json listening on {listen}"));
         }
+        if let Some(listen) = &metrics_listen {
+            say(&format!("metrics listening on {listen}"));
+        }
         Ok(Self {
             server,
             grpc,
             aws_json: aws_json_listen,
+            metrics: metrics_listen,
+            telemetry,
             plane,
             _upkeep: AbortOnDropHandle::new(tokio::spawn(upkeep.run())),
             _certificates: tls.map(keep_current).transpose()?,
@@ -145,6 +172,11 @@ impl Serving {
         self.aws_json.as_ref()
     }
 
+    /// Where metrics are told, if they are.
+    pub fn metrics(&self) -> Option<&Listen> {
+        self.metrics.as_ref()
+    }
+
     /// Lets calls under way come to their end, unless `now` does first.
     pub async fn stop(self, wait: Duration, now: impl Future<Output = SignalKind>) -> End {
         let orderly = async {
@@ -154,6 +186,7 @@ impl Serving {
             {
                 tracing::warn!(after = ?HAND_BACK, "the control plane did not end in time");
             }
+            telemetry::close(&self.telemetry).await;
         };
         tokio::select! {
             () = orderly => End::Drained,
@@ -186,10 +219,11 @@ type MakeUpstream = Box<dyn Fn() -> Upstream + Send + Sync>;
 async fn find(
     settings: &Settings,
     identities: &Identities,
+    telemetry: &Telemetry,
 ) -> Result<(MakeUpstream, Option<PlaneThread>)> {
     let url = match &settings.upstream {
         UpstreamSetting::Embedded => {
-            let plane = open(settings).await?;
+            let plane = open(settings, telemetry).await?;
             let embedded = Embedded {
                 plane: plane.clone(),
                 identities: identities.clone(),
@@ -214,7 +248,7 @@ async fn find(
 }
 
 /// Opens the built-in control plane.
-async fn open(settings: &Settings) -> Result<ControlPlane> {
+async fn open(settings: &Settings, telemetry: &Telemetry) -> Result<ControlPlane> {
     let bundles = match settings.bundles() {
         Bundles::Directory(path) => Source::Directory(path),
         Bundles::S3 => Source::S3(s3(&settings.region).await),
@@ -232,6 +266,7 @@ async fn open(settings: &Settings) -> Result<ControlPlane> {
         accounts: settings.accounts.iter().cloned().collect(),
         limits: settings.limits(),
         events: settings.events.as_ref().map(sink).transpose()?,
+        telemetry: telemetry.clone(),
     }))
 }
 

@@ -48,6 +48,7 @@ mod preview;
 mod repository;
 mod repository_sync;
 mod resource;
+mod sample;
 mod service;
 mod service_instance;
 mod service_pipeline;
@@ -76,6 +77,8 @@ use events::Sink;
 use provision::Engines;
 use store::{Store, Watch};
 
+use crate::telemetry::{Metrics, Telemetry};
+
 /// The control plane. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct ControlPlane {
@@ -99,10 +102,12 @@ pub struct Parts {
     pub limits: Limits,
     /// Where events go. Without it there are none.
     pub events: Option<Sink>,
+    pub telemetry: Telemetry,
 }
 
 impl ControlPlane {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
+        parts.store.tell(&parts.telemetry);
         Self {
             parts: Arc::new(parts),
             last_moment: Arc::default(),
@@ -121,6 +126,10 @@ impl ControlPlane {
     /// Watches the status of a resource: of what has this ARN, if there is one.
     pub fn watch(&self, arn: &str) -> Watch {
         self.store().watch(arn)
+    }
+
+    fn metrics(&self) -> Option<&Metrics> {
+        self.parts.telemetry.metrics()
     }
 
     fn sink(&self) -> Option<&Sink> {
@@ -205,6 +214,7 @@ mod tests {
             accounts: BTreeMap::new(),
             limits: Limits::default(),
             events: None,
+            telemetry: Telemetry::default(),
         })
     }
 

@@ -26,6 +26,7 @@ use crate::{
         validate::{Path, Violations},
     },
     identity::Principal,
+    telemetry::{Span, metrics::Outcome},
 };
 
 /// How an operation is called through the SDK.
@@ -86,6 +87,8 @@ pub(super) struct Underway {
     pub(super) safe: bool,
     /// Who made the call. A control plane in this process is told so, and by nothing that a caller could send.
     pub(super) principal: Option<Principal>,
+    /// What the upstream is told that it works for.
+    pub(super) span: Option<Span>,
     pub(super) attempts: Cell<u32>,
 }
 
@@ -94,6 +97,7 @@ pub(super) struct Asker {
     pub(super) metadata: MetadataMap,
     pub(super) deadline: Option<Deadline>,
     pub(super) principal: Option<Principal>,
+    pub(super) span: Option<Span>,
 }
 
 impl Asker {
@@ -103,6 +107,7 @@ impl Asker {
             metadata,
             deadline: extensions.get().copied(),
             principal: extensions.get().cloned(),
+            span: extensions.get().cloned(),
         };
         (asker, message)
     }
@@ -134,6 +139,9 @@ impl Facade {
             safe,
             attempts: 0,
         };
+        if let Some(span) = &asker.span {
+            span.about(O::FACTS.resource, &asked.resource);
+        }
         message.validate(&Path::Root, &mut violations);
         if !violations.is_empty() {
             return Err(self.refuse(&asked, Failure::Invalid(violations)));
@@ -143,6 +151,15 @@ impl Facade {
 
         let (result, attempts) = self.send::<O>(input, asker, safe).await;
         asked.attempts = attempts;
+        if let Some(span) = &asker.span {
+            span.asked(
+                attempts,
+                match &result {
+                    Ok(output) => output.request_id(),
+                    Err(failure) => failure.request_id(),
+                },
+            );
+        }
         let output = result.map_err(|failure| self.refuse(&asked, failure))?;
 
         let request_id = output.request_id().and_then(|id| id.parse().ok());
@@ -162,6 +179,8 @@ impl Facade {
         safe: bool,
     ) -> (Result<O::Output, Failure>, u32) {
         let upstream = &self.0.upstream;
+        let metrics = self.0.telemetry.metrics();
+        let measured = metrics.map(|metrics| metrics.upstream.begin(O::FACTS.name));
         let client = upstream.client(self.0.settings.retry_owner.repeats(&asker.metadata));
         let work = async {
             let renewable = upstream
@@ -188,15 +207,19 @@ impl Facade {
             };
             (result, UNDERWAY.with(|underway| underway.attempts.get()))
         };
-        UNDERWAY
-            .scope(
-                Underway {
-                    safe,
-                    principal: asker.principal.clone(),
-                    ..Underway::default()
-                },
-                bounded,
-            )
-            .await
+        let underway = Underway {
+            safe,
+            principal: asker.principal.clone(),
+            span: asker.span.clone(),
+            ..Underway::default()
+        };
+        let (result, attempts) = UNDERWAY.scope(underway, bounded).await;
+        if let Some(measured) = measured {
+            let outcome = result
+                .as_ref()
+                .map_or_else(Failure::outcome, |_| Outcome::Ok);
+            measured.ended(outcome, attempts);
+        }
+        (result, attempts)
     }
 }

@@ -13,7 +13,10 @@ use aws_sdk_sts::operation::{
 use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 use super::upstream::ResponseTooLarge;
-use crate::api::{Code, validate::Violations};
+use crate::{
+    api::{Code, validate::Violations},
+    telemetry::metrics::Outcome,
+};
 
 /// Why a call has no response.
 #[derive(Debug)]
@@ -123,6 +126,36 @@ impl Failure {
 
     pub(super) fn is_expired_token(&self) -> bool {
         matches!(self, Self::Said(said) if said.code == Some(Code::ExpiredToken))
+    }
+
+    /// The upstream's id of the request, if it said one.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.answered()?.request_id.as_deref()
+    }
+
+    /// What became of the call to the upstream.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Said(said) => match said.code {
+                Some(Code::Throttling) => Outcome::Throttled,
+                Some(Code::InternalServer | Code::ServiceUnavailable) => Outcome::Fault,
+                None if said.answered.http_status >= 500 => Outcome::Fault,
+                _ => Outcome::Refused,
+            },
+            Self::Answered(answered) => match answered.http_status {
+                429 => Outcome::Throttled,
+                400..500 => Outcome::Refused,
+                _ => Outcome::Fault,
+            },
+            Self::Unreadable(_) | Self::TooLarge => Outcome::Fault,
+            Self::NeverLeft | Self::Interrupted => Outcome::Unreachable,
+            Self::AttemptTimedOut | Self::DeadlineExceeded => Outcome::Timeout,
+            Self::Invalid(_)
+            | Self::NotBuilt
+            | Self::NotSendable
+            | Self::Credentials(_)
+            | Self::WaitedInVain(_) => Outcome::Unsent,
+        }
     }
 
     /// The HTTP answer, if there is one.

@@ -31,6 +31,8 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use retry::Owner as RetryOwner;
 pub use upstream::Upstream;
 
+use crate::telemetry::Telemetry;
+
 /// Serves `ProtonService` and `ProtonStreamingService` from an upstream. Cheap to clone.
 #[derive(Clone)]
 pub struct Facade(Arc<Shared>);
@@ -39,6 +41,7 @@ struct Shared {
     upstream: Upstream,
     settings: Settings,
     ambient: Ambient,
+    telemetry: Telemetry,
 }
 
 /// What an operator may decide about the facade.
@@ -69,7 +72,16 @@ impl Facade {
             upstream,
             settings,
             ambient,
+            telemetry: Telemetry::default(),
         }))
+    }
+
+    /// Has calls to the upstream counted.
+    #[must_use]
+    pub fn telling(mut self, telemetry: Telemetry) -> Self {
+        let shared = Arc::get_mut(&mut self.0).expect("a facade is cloned when it is complete");
+        shared.telemetry = telemetry;
+        self
     }
 }
 

@@ -41,6 +41,7 @@ use super::{
     retry::Restraint,
     signer::{Signer, Skew},
 };
+use crate::telemetry::Span;
 
 /// The SDK has no limit of its own on what it reads.
 const RESPONSE_LIMIT: usize = 8 << 20;
@@ -249,7 +250,7 @@ fn over_network(plain: bool) -> SharedHttpClient {
 #[error("the response is larger than {RESPONSE_LIMIT} bytes")]
 pub(super) struct ResponseTooLarge;
 
-/// Counts the attempts of each call, bounds what it reads, and sees what time it is elsewhere.
+/// Counts the attempts of each call, says which call they are for, bounds what it reads, and sees what time it is elsewhere.
 #[derive(Clone, Debug)]
 struct Watched<T> {
     http: T,
@@ -278,9 +279,17 @@ impl<T: HttpClient> HttpClient for Watched<T> {
 }
 
 impl HttpConnector for Watched<SharedHttpConnector> {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         // Outside a call (when warming up) there is nothing to count.
-        let _ = UNDERWAY.try_with(|underway| underway.attempts.set(underway.attempts.get() + 1));
+        let _ = UNDERWAY.try_with(|underway| {
+            underway.attempts.set(underway.attempts.get() + 1);
+            // The request is signed already: these headers are for whoever it passes.
+            let span = underway.span.iter();
+            for (name, value) in span.flat_map(Span::headers) {
+                // A state that came in a header fits one.
+                let _ = request.headers_mut().try_insert(name, value);
+            }
+        });
         let response = self.http.call(request);
         let skew = self.skew.clone();
         HttpConnectorFuture::new(async move {

@@ -12,12 +12,14 @@ use super::{
     identity,
     life::Life,
     listener::{Front, Stream},
+    observed::ObservedRequest,
     outgoing::Outgoing,
     streams::Streams,
 };
 use crate::{
     control_plane::{ControlPlane, wire::endpoint},
     identity::Identities,
+    telemetry::Telemetry,
 };
 
 /// For the head of a request over HTTP/1.1, which has no other way to tell a slow client.
@@ -27,6 +29,7 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct AwsJson {
     pub(crate) plane: ControlPlane,
     pub(crate) identities: Identities,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// What the requests of a connection have in common.
@@ -52,10 +55,17 @@ impl Front for AwsJson {
             let in_flight = in_flight.token();
             let (streams, connection) = (Arc::clone(&calls), Arc::clone(&connection));
             async move {
+                let AwsJson {
+                    plane,
+                    identities,
+                    telemetry,
+                } = &connection.front;
+                let observed = ObservedRequest::begin(telemetry, &request, arrived);
                 let call = streams.begin(arrived).await;
-                let AwsJson { plane, identities } = &connection.front;
                 let client = identity::client(Some(&connection.peer));
-                let response = endpoint::respond(client, plane, identities, request).await;
+                let answer = endpoint::respond(client, plane, identities, request);
+                let response = observed.present(answer).await;
+                observed.answered(&response);
                 drop(in_flight);
                 Ok::<_, Infallible>(response.map(|body| call.answered(body)))
             }

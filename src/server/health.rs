@@ -62,6 +62,10 @@ impl Health {
             .send_if_modified(|old| std::mem::replace(old, status) != status);
     }
 
+    pub(crate) fn is_serving(&self) -> bool {
+        *self.status.borrow() == ServingStatus::Serving
+    }
+
     pub(crate) fn services(&self) -> Services {
         Services::default().with(HealthServer::new(self.clone()))
     }

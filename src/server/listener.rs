@@ -135,6 +135,7 @@ async fn secured<F: Front>(stream: TcpStream, tls: Tls, front: F, mut peer: Peer
         }
         Err(error) => {
             let address = &peer.address;
+            tls.count(&error);
             let error = &error as &dyn std::error::Error;
             tracing::debug!(?address, error, "TLS handshake failed");
         }

@@ -50,11 +50,12 @@ impl Room {
     }
 }
 
-/// The request with its one message whole and plain, and the room that it takes.
+/// The request with its one message whole and plain, the room that it takes, and the bytes of the
+/// message as they came.
 pub(crate) async fn one(
     request: Request<Body>,
     room: &Room,
-) -> Result<(Request<Body>, SemaphorePermit<'_>), Refusal> {
+) -> Result<(Request<Body>, SemaphorePermit<'_>, usize), Refusal> {
     let (mut parts, body) = request.into_parts();
     let encoding = parts.headers.remove(ENCODING);
     let gzip = match encoding.as_ref().map(HeaderValue::as_bytes) {
@@ -63,6 +64,7 @@ pub(crate) async fn one(
         Some(other) => return Err(unsupported(&String::from_utf8_lossy(other))),
     };
     let (received, mut taken) = receive(body, room).await?;
+    let length = received.len() - PREFIX;
     let plain = match received[0] {
         0 => received,
         1 if gzip => {
@@ -77,6 +79,7 @@ pub(crate) async fn one(
     Ok((
         Request::from_parts(parts, Body::new(Full::new(plain))),
         taken,
+        length,
     ))
 }
 
@@ -222,6 +225,11 @@ pub(crate) fn send(messages: Bytes, gzip: bool) -> Result<Bytes, Refusal> {
     Ok(sent.freeze())
 }
 
+/// The bytes of whole messages, without their prefixes.
+pub(crate) fn content(messages: &[u8]) -> usize {
+    split(messages).map(|message| message.len() - PREFIX).sum()
+}
+
 /// Each message with its prefix.
 fn split(mut messages: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
@@ -256,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn requests_that_find_no_room_may_come_again() {
         let room = Room(Semaphore::new(PREFIX));
-        let (_request, taken) = one(request(), &room).await.expect("there is room for one");
+        let (_request, taken, _) = one(request(), &room).await.expect("there is room for one");
         let refusal = one(request(), &room).await.unwrap_err();
         assert_eq!(refusal.code, Code::Unavailable);
         assert!(refusal.retry.is_some());

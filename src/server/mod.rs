@@ -5,7 +5,8 @@
 //!             └► listener ──► (TLS) ──► front ──► connection (its limits, its end)
 //!                                         ├► gRPC: stack (deadline, panics, identity, one whole message)
 //!                                         │    └► services: the facade, health, reflection
-//!                                         └► AWS-JSON: identity, the control plane
+//!                                         ├► AWS-JSON: identity, the control plane
+//!                                         └► metrics, and probes that know no gRPC
 //! ```
 //!
 //! The accept loop is ours, on hyper, because the stock server times calls from the inside and
@@ -26,6 +27,8 @@ mod listen;
 mod listener;
 mod messages;
 mod method;
+mod metrics;
+mod observed;
 mod outgoing;
 mod panics;
 pub mod peer;
@@ -48,6 +51,7 @@ pub use bind::Bound;
 use grpc::Grpc;
 pub use health::Health;
 pub use listen::Listen;
+use metrics::{Inspected, Inspection};
 pub use peer::Peer;
 pub use services::Services;
 use stack::Stack;
@@ -61,6 +65,7 @@ use crate::{
     },
     control_plane::ControlPlane,
     identity::Identities,
+    telemetry::{Metrics, Telemetry},
 };
 
 /// A server that takes calls until it is drained or dropped.
@@ -68,6 +73,7 @@ pub struct Server {
     fronts: Vec<Workers>,
     health: Health,
     identities: Identities,
+    telemetry: Telemetry,
 }
 
 impl Server {
@@ -76,30 +82,58 @@ impl Server {
         bound: Bound,
         health: Health,
         identities: Identities,
+        telemetry: Telemetry,
         services: impl Fn() -> Services + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let told = health.services();
-        let asked = identities.clone();
+        let (asked, tells) = (identities.clone(), telemetry.clone());
         let front = move || {
             let services = services().and(told.clone());
-            Grpc(Arc::new(Stack::new(services, asked.clone())))
+            Grpc(Arc::new(Stack::new(services, asked.clone(), tells.clone())))
         };
         let workers = Workers::start("grpc", bound, &workers::GRPC, front)?;
         Ok(Self {
             fronts: vec![workers],
             health,
             identities,
+            telemetry,
         })
     }
 
     /// Serves AWS-JSON as well.
     pub fn with_aws_json(mut self, bound: Bound, plane: ControlPlane) -> io::Result<Self> {
-        let identities = self.identities.clone();
+        let (identities, telemetry) = (self.identities.clone(), self.telemetry.clone());
         let front = move || AwsJson {
             plane: plane.clone(),
             identities: identities.clone(),
+            telemetry: telemetry.clone(),
         };
         let workers = Workers::start("aws-json", bound, &workers::AWS_JSON, front)?;
+        self.fronts.push(workers);
+        Ok(self)
+    }
+
+    /// Tells these numbers as well, those of all fronts that are here, and what `tls` and `plane` know.
+    pub fn with_metrics(
+        mut self,
+        bound: Bound,
+        metrics: Arc<Metrics>,
+        tls: Option<Tls>,
+        plane: Option<ControlPlane>,
+    ) -> io::Result<Self> {
+        let fronts = self.fronts.iter();
+        let inspected = Arc::new(Inspected {
+            metrics,
+            traces: self.telemetry.traces.clone(),
+            health: self.health.clone(),
+            fronts: fronts
+                .map(|workers| (workers.name, workers.lives.clone()))
+                .collect(),
+            tls,
+            plane,
+        });
+        let front = move || Inspection(Arc::clone(&inspected));
+        let workers = Workers::start("metrics", bound, &workers::METRICS, front)?;
         self.fronts.push(workers);
         Ok(self)
     }

@@ -161,12 +161,17 @@ impl Subject {
     /// The caller's own id for the call if it sent a decent one, so that both sides find it in
     /// their logs.
     fn request_id(&self) -> String {
-        const LONGEST: usize = 128;
-        let given = self.request_id.as_ref().and_then(|id| id.to_str().ok());
-        match given.filter(|id| !id.is_empty() && id.len() <= LONGEST) {
+        match self.given_id() {
             Some(id) => id.to_owned(),
             None => uuid::Uuid::new_v4().to_string(),
         }
+    }
+
+    /// The id that the caller sent.
+    pub(crate) fn given_id(&self) -> Option<&str> {
+        const LONGEST: usize = 128;
+        let given = self.request_id.as_ref().and_then(|id| id.to_str().ok());
+        given.filter(|id| !id.is_empty() && id.len() <= LONGEST)
     }
 }
 

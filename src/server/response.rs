@@ -12,8 +12,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tonic::{Status, body::Body};
 
 use super::{
-    messages, panics,
-    refusal::{Outcome, Refusal, Subject},
+    messages,
+    observed::ObservedCall,
+    panics,
+    refusal::{Outcome, Refusal},
 };
 
 /// What ends a stream before its time.
@@ -22,7 +24,7 @@ pub(crate) type End = Pin<Box<dyn Future<Output = Refusal> + Send>>;
 /// A response's body. However it ends, it ends with a status.
 pub(crate) struct ResponseBody {
     inner: Body,
-    subject: Subject,
+    observed: ObservedCall,
     gzip: bool,
     end: Option<End>,
     ended: bool,
@@ -33,14 +35,14 @@ pub(crate) struct ResponseBody {
 impl ResponseBody {
     pub(crate) fn new(
         inner: Body,
-        subject: Subject,
+        observed: ObservedCall,
         gzip: bool,
         end: Option<End>,
         in_flight: Option<TaskTrackerToken>,
     ) -> Self {
         Self {
             inner,
-            subject,
+            observed,
             gzip,
             end,
             ended: false,
@@ -51,11 +53,9 @@ impl ResponseBody {
     fn end_with(&mut self, status: Status) -> Option<Result<Frame<Bytes>, Status>> {
         self.ended = true;
         let mut trailers = HeaderMap::new();
-        Some(
-            status
-                .add_header(&mut trailers)
-                .map(|()| Frame::trailers(trailers)),
-        )
+        let added = status.add_header(&mut trailers);
+        self.observed.ends(&trailers);
+        Some(added.map(|()| Frame::trailers(trailers)))
     }
 
     fn poll_inner(
@@ -64,7 +64,7 @@ impl ResponseBody {
     ) -> Poll<Result<Option<Frame<Bytes>>, Status>> {
         let poll = panics::caught_now(|| Pin::new(&mut self.inner).poll_frame(context));
         let frame = match poll {
-            Err(panicked) => return Poll::Ready(Err(self.subject.refuse(panicked))),
+            Err(panicked) => return Poll::Ready(Err(self.observed.subject.refuse(panicked))),
             Ok(poll) => ready!(poll).transpose()?,
         };
         let Some(frame) = frame else {
@@ -73,12 +73,14 @@ impl ResponseBody {
         let frame = match frame.into_data() {
             Ok(data) => {
                 let data = messages::send(data, self.gzip)
-                    .map_err(|refusal| self.subject.refuse(refusal))?;
+                    .map_err(|refusal| self.observed.subject.refuse(refusal))?;
+                self.observed.sent += messages::content(&data);
                 Frame::data(data)
             }
             Err(mut frame) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    self.subject.complete(trailers, Outcome::Unknown);
+                    self.observed.subject.complete(trailers, Outcome::Unknown);
+                    self.observed.ends(trailers);
                 }
                 frame
             }
@@ -101,7 +103,7 @@ impl http_body::Body for ResponseBody {
         if let Some(end) = &mut self.end
             && let Poll::Ready(refusal) = end.as_mut().poll(context)
         {
-            let status = self.subject.refuse(refusal);
+            let status = self.observed.subject.refuse(refusal);
             return Poll::Ready(self.end_with(status));
         }
         Poll::Ready(match ready!(self.poll_inner(context)) {

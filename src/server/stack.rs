@@ -11,24 +11,27 @@ use super::{
     life::{self, Life},
     messages::{self, Room},
     method::{Method, Shape},
+    observed::ObservedCall,
     panics,
     refusal::{Outcome, Refusal, Subject},
     response::{self, End, ResponseBody},
 };
-use crate::{facade::deadline::Deadline, identity::Identities};
+use crate::{facade::deadline::Deadline, identity::Identities, telemetry::Telemetry};
 
 /// The layers and the services under them.
 pub(crate) struct Stack {
     services: Services,
     identities: Identities,
+    telemetry: Telemetry,
     room: Room,
 }
 
 impl Stack {
-    pub(crate) fn new(services: Services, identities: Identities) -> Self {
+    pub(crate) fn new(services: Services, identities: Identities, telemetry: Telemetry) -> Self {
         Self {
             services,
             identities,
+            telemetry,
             room: Room::default(),
         }
     }
@@ -40,7 +43,8 @@ impl Stack {
         arrived: Instant,
         life: &Life,
     ) -> Response<ResponseBody> {
-        let subject = Subject::of(&request);
+        let mut observed = ObservedCall::begin(&self.telemetry, &request, arrived);
+        let subject = observed.subject.clone();
         let method = Method::of(subject.path());
         let in_flight = method
             .filter(|method| method.is_work())
@@ -48,25 +52,24 @@ impl Stack {
         let gzip = messages::takes_gzip(request.headers());
         let mut end = None;
         if !is_grpc(request.headers()) {
-            return not_grpc().map(|body| ResponseBody::new(body, subject, false, end, in_flight));
+            observed.is_none();
+            return not_grpc().map(|body| ResponseBody::new(body, observed, false, end, in_flight));
         }
         let answer = if let Some(method) = method {
             let arrived = Arrived { at: arrived, life };
-            self.call(method, request.map(Body::new), arrived, &subject, &mut end)
+            let request = request.map(Body::new);
+            self.call(method, request, arrived, &mut observed, &mut end)
                 .await
         } else {
             Err(subject.unknown_method())
         };
         let mut response = answer.unwrap_or_else(|refusal| {
-            tracing::debug!(
-                path = subject.path(),
-                reason = refusal.reason,
-                "call refused"
-            );
+            observed.refused(&refusal);
             response::refused(&subject.refuse(refusal))
         });
         finish(response.headers_mut(), &subject, gzip);
-        response.map(|body| ResponseBody::new(body, subject, gzip, end, in_flight))
+        observed.answered(response.headers());
+        response.map(|body| ResponseBody::new(body, observed, gzip, end, in_flight))
     }
 
     /// The layers, outermost first. Limits on callers belong between the identity and the message:
@@ -76,7 +79,7 @@ impl Stack {
         method: Method<'_>,
         request: Request<Body>,
         Arrived { at, life }: Arrived<'_>,
-        subject: &Subject,
+        observed: &mut ObservedCall,
         end: &mut Option<End>,
     ) -> Result<Response<Body>, Refusal> {
         let shape = method.shape();
@@ -103,7 +106,9 @@ impl Stack {
                     // its room until it is answered.
                     let (mut request, _room) = match shape {
                         Shape::Unary | Shape::ServerStream => {
-                            let (request, room) = messages::one(request, &self.room).await?;
+                            let (request, room, received) =
+                                messages::one(request, &self.room).await?;
+                            observed.received = received;
                             (request, Some(room))
                         }
                         Shape::Bidirectional => (request, None),
@@ -111,13 +116,17 @@ impl Stack {
                     if let Some(deadline) = deadline {
                         request.extensions_mut().insert(deadline);
                     }
+                    if let Some(span) = &observed.span {
+                        request.extensions_mut().insert(span.clone());
+                    }
                     if let Some(principal) = principal {
+                        observed.principal = Some(principal.clone());
                         request.extensions_mut().insert(principal);
                     }
                     self.services
                         .call(method.service, request)
                         .await
-                        .ok_or_else(|| subject.unknown_method())
+                        .ok_or_else(|| observed.subject.unknown_method())
                 }),
             ),
         )

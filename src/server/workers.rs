@@ -43,6 +43,12 @@ pub(crate) const AWS_JSON: Share = Share {
     most: 1_000,
 };
 
+/// Of the last quarter: those who ask are few, and come once in a while.
+pub(crate) const METRICS: Share = Share {
+    quarters: 1,
+    most: 16,
+};
+
 impl Share {
     fn connections(&self) -> usize {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -63,6 +69,7 @@ async fn beat() -> Infallible {
 
 /// The running threads.
 pub(crate) struct Workers {
+    pub(crate) name: &'static str,
     pub(crate) lives: Vec<Life>,
     finished: CancellationToken,
     /// Disconnected when the last thread has ended.
@@ -73,7 +80,7 @@ pub(crate) struct Workers {
 impl Workers {
     /// Starts a worker for each socket, each with a front that it makes for itself.
     pub(crate) fn start<F: Front>(
-        name: &str,
+        name: &'static str,
         bound: Bound,
         share: &Share,
         front: impl Fn() -> F + Send + Sync + 'static,
@@ -81,6 +88,7 @@ impl Workers {
         let front = Arc::new(front);
         let (running, threads) = mpsc::channel();
         let mut workers = Self {
+            name,
             lives: Vec::new(),
             finished: CancellationToken::new(),
             threads,

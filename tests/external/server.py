@@ -18,7 +18,7 @@ from botocore.config import Config
 from ids import Ids
 
 BINARY = Path(os.environ.get("PROTON_GRPC_BIN", Path(__file__).parents[2] / "target" / "debug" / "proton-grpc"))
-READY = re.compile(r"^(grpc|aws-json) listening on (127\.0\.0\.1:\d+|unix:.+?)\s*$")
+READY = re.compile(r"^(grpc|aws-json|metrics) listening on (127\.0\.0\.1:\d+|unix:.+?)\s*$")
 START_SECONDS = 30
 
 ENVIRONMENT_BUNDLE = {
@@ -114,6 +114,7 @@ class Server:
         flags: Sequence[str] = (),
     ):
         self.directory = directory
+        self.listeners = 3 if any(flag.startswith("--metrics") for flag in flags) else 2
         self.ids = Ids()
         self.bundles = directory / "bundles"
         self.bundles.mkdir(parents=True, exist_ok=True)
@@ -143,7 +144,7 @@ class Server:
         try:
             ready: dict[str, str] = {}
             deadline = time.monotonic() + START_SECONDS
-            while len(ready) < 2:
+            while len(ready) < self.listeners:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
                 if line is None:
                     raise RuntimeError(f"server ended with {self.process.wait()}: {self.log.read_text()}")
@@ -153,6 +154,7 @@ class Server:
             self.kill()
             raise
         self.grpc, self.aws_json = ready["grpc"], f"http://{ready['aws-json']}"
+        self.metrics = f"http://{ready['metrics']}" if "metrics" in ready else None
         self.channel = grpc.insecure_channel(self.grpc)
         return self
 

@@ -46,6 +46,7 @@ mod service_world;
 mod stack;
 mod summary;
 mod tags;
+mod telemetry;
 mod template_sync;
 mod validation;
 mod waits;

@@ -19,6 +19,8 @@ pub(crate) struct Typed {
     pub(crate) write: fn(&[u8]) -> String,
     /// The paths and rule ids that a request breaks.
     pub(crate) violations: fn(&[u8]) -> Vec<(String, String)>,
+    /// The resource that a request is about.
+    pub(crate) resource_name: fn(&[u8]) -> String,
     pub(crate) debug_request: fn(&[u8]) -> String,
     pub(crate) debug_response: fn(&[u8]) -> String,
 }
@@ -41,6 +43,7 @@ impl Typed {
                     .map(|found| (found.field.clone(), found.rule.to_owned()))
                     .collect()
             },
+            resource_name: |bytes| O::resource_name(&decode::<O::Request>(bytes)),
             debug_request: |bytes| format!("{:?}", decode::<O::Request>(bytes)),
             debug_response: |bytes| format!("{:?}", decode::<O::Response>(bytes)),
         }

@@ -41,6 +41,17 @@ fn debug_never_shows_a_sensitive_member() {
 }
 
 #[test]
+fn the_name_of_a_resource_holds_no_sensitive_member() {
+    for operation in operations::ALL {
+        for variant in 0..samples::VARIANTS {
+            let message = request(operation.facts.name);
+            let name = (operation.resource_name)(&canaries(&message, variant));
+            assert!(!name.contains(CANARY), "{}: {name}", message.name());
+        }
+    }
+}
+
+#[test]
 fn debug_shows_what_is_not_sensitive_and_that_something_was_hidden() {
     let operation = operations::ALL
         .iter()

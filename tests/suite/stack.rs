@@ -37,6 +37,7 @@ use proton_grpc::control_plane::provision::{Engines, local};
 use proton_grpc::control_plane::store::{Change, Store};
 use proton_grpc::control_plane::{Caller, ControlPlane, Limits, Parts, reconcile, wire};
 use proton_grpc::identity::{Identities, Place};
+use proton_grpc::telemetry::Telemetry;
 use tempfile::TempDir;
 
 use super::engine::Scripted;
@@ -128,6 +129,7 @@ impl Stack {
             accounts: accounts(),
             limits: Limits::default(),
             events,
+            telemetry: Telemetry::default(),
         });
         Self {
             client: client(&plane),
@@ -420,6 +422,7 @@ fn plane(
         accounts: accounts(),
         limits,
         events: None,
+        telemetry: Telemetry::default(),
     })
 }
 

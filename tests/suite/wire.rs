@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use proton_grpc::control_plane::ambient::{Ambient, Sleep};
 use proton_grpc::control_plane::wire::{MAX_BODY, handle};
 use proton_grpc::server::{Bound, Health, Listen, Server, Services};
+use proton_grpc::telemetry::Telemetry;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -234,7 +235,13 @@ fn served(stack: &Stack) -> (Server, SocketAddr) {
     let Listen::Tcp(address) = *bound.listen() else {
         panic!("a port was asked for")
     };
-    let server = Server::start(bind(), Health::default(), nobody_asks(), Services::default);
+    let server = Server::start(
+        bind(),
+        Health::default(),
+        nobody_asks(),
+        Telemetry::default(),
+        Services::default,
+    );
     let server = server
         .unwrap()
         .with_aws_json(bound, stack.plane.clone())

@@ -9,6 +9,7 @@
 //! a table (`[accounts]`). There the last one wins entry by entry.
 
 mod sources;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,9 +19,9 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Command, FromArgMatches, error::ErrorKind};
 use http::HeaderName;
 
+pub use self::telemetry::Telemetry;
 pub use self::values::{
-    AwsJson, Bundles, CloudFormation, Events, HandOver, LogFormat, RetryOwner, StoreUrl, Switch,
-    Upstream,
+    AwsJson, Bundles, CloudFormation, Events, HandOver, RetryOwner, StoreUrl, Switch, Upstream,
 };
 
 use self::{
@@ -31,6 +32,7 @@ use crate::{
     control_plane::Limits,
     identity::{self, Place, Proxied, Sources, Tokens, TrustDomain, TrustedProxy},
     server::{Listen, tls},
+    telemetry::logs,
 };
 
 /// What `serve` and `quickstart` can be told.
@@ -148,7 +150,10 @@ pub struct Settings {
         default_value = "text",
         help = "How to log it"
     )]
-    pub log_format: LogFormat,
+    pub log_format: logs::Format,
+
+    #[command(flatten)]
+    pub telemetry: Telemetry,
 
     /// Seconds between saying "not serving" and closing the listeners, for balancers to notice [default: 5, or 0 if
     /// nobody else's machine can connect]

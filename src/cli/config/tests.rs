@@ -119,6 +119,9 @@ fn a_wrong_value_is_an_error_that_names_the_setting() {
         ("--retry-owner=nobody", "--retry-owner"),
         ("--events=", "--events"),
         ("--events=http://", "--events"),
+        ("--metrics=9090", "--metrics"),
+        ("--otlp=collector:4317", "--otlp"),
+        ("--otlp=https://collector:4317", "--otlp"),
     ] {
         let error = read(&[flag], &[]).unwrap_err();
         assert!(error.contains(name), "{flag}: {error}");
@@ -174,6 +177,17 @@ fn a_file_may_hold_settings_only() {
             .unwrap_err()
             .contains("/nowhere")
     );
+}
+
+#[test]
+fn telemetry_is_off_until_it_is_asked_for() {
+    let off = read(&[], &[]).unwrap().telemetry;
+    assert!(off.metrics.is_none() && off.otlp.is_none());
+    let (_file, config) = file("metrics = '0.0.0.0:9464'");
+    let variables = [("PROTON_GRPC_OTLP", "http://collector:4317")];
+    let on = read(&[&config], &variables).unwrap().telemetry;
+    assert_eq!(on.metrics.unwrap().to_string(), "0.0.0.0:9464");
+    assert_eq!(on.otlp.unwrap().host(), Some("collector"));
 }
 
 #[test]

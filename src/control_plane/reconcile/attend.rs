@@ -60,7 +60,17 @@ async fn conclude(plane: &ControlPlane, claimed: &Claimed) -> Result<(), CommitE
     let mut outages = 0;
     loop {
         let ended = match attempt(plane, claimed).await {
-            Ok(change) => plane.store().commit(change).await.map(drop),
+            Ok((change, outcome)) => {
+                let committed = plane.store().commit(change).await.map(drop);
+                if committed.is_ok()
+                    && let Some(metrics) = plane.metrics()
+                {
+                    metrics
+                        .work
+                        .attempt(known_kind(&claimed.work.kind), outcome);
+                }
+                committed
+            }
             Err(failed) => Err(failed),
         };
         match ended {
@@ -75,16 +85,20 @@ async fn conclude(plane: &ControlPlane, claimed: &Claimed) -> Result<(), CommitE
     }
 }
 
-async fn attempt(plane: &ControlPlane, claimed: &Claimed) -> Result<Change, CommitError> {
+/// What an attempt changes, and what that is called.
+async fn attempt(
+    plane: &ControlPlane,
+    claimed: &Claimed,
+) -> Result<(Change, &'static str), CommitError> {
     let work = &claimed.work;
     let setback = match work.attempt <= MOST_ATTEMPTS {
         true => match perform(plane, work).await {
-            Ok(Step::Done(change)) => return Ok(change.complete(claimed)),
+            Ok(Step::Done(change)) => return Ok((change.complete(claimed), "done")),
             Ok(Step::Later { change, at_ms }) => {
                 let mut later = claimed.clone();
                 later.work.attempt = 0;
                 later.work.run_at_ms = at_ms;
-                return Ok(change.reschedule(&later));
+                return Ok((change.reschedule(&later), "continued"));
             }
             Err(setback) => setback,
         },
@@ -94,13 +108,21 @@ async fn attempt(plane: &ControlPlane, claimed: &Claimed) -> Result<Change, Comm
     if work.attempt < MOST_ATTEMPTS {
         let mut later = claimed.clone();
         later.work.run_at_ms = after(plane, pause(work.attempt));
-        return Ok(Change::new().reschedule(&later));
+        return Ok((Change::new().reschedule(&later), "retried"));
     }
     let why = format!("gave up after {MOST_ATTEMPTS} attempts: {setback}");
-    Ok(give_up(plane, work, &why).await?.complete(claimed))
+    let change = give_up(plane, work, &why).await?;
+    Ok((change.complete(claimed), "failed"))
 }
 
-/// Each kind of work, a line here and one below.
+/// The kind as this program names it.
+pub(in crate::control_plane) fn known_kind(kind: &str) -> &'static str {
+    let kinds = [deployment::KIND, registration::KIND, service::KIND];
+    let known = kinds.into_iter().find(|known| *known == kind);
+    known.unwrap_or("other")
+}
+
+/// Each kind of work, a line here, one above and one below.
 async fn perform(plane: &ControlPlane, work: &Work) -> Result<Step, Setback> {
     match work.kind.as_str() {
         deployment::KIND => deployment::perform(plane, work).await,

@@ -17,6 +17,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub(super) use attend::known_kind;
+
 use super::ControlPlane;
 use super::deployable::{Prepared, Trouble};
 use super::events::Delivery;

@@ -61,6 +61,31 @@ pub enum CommitError {
     Unavailable(#[from] Error),
 }
 
+/// What came of a read or a write, in a word.
+pub(super) trait Outcome {
+    fn outcome(&self) -> &'static str;
+}
+
+impl Outcome for Error {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Malformed { .. } => "malformed",
+        }
+    }
+}
+
+impl Outcome for CommitError {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Exists(_) | Self::Changed(_) => "conflict",
+            Self::HasChildren { .. } | Self::Referenced { .. } | Self::Full { .. } => "refused",
+            Self::LostClaim(_) => "lost",
+            Self::Unavailable(error) => error.outcome(),
+        }
+    }
+}
+
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

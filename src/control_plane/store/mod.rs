@@ -94,22 +94,34 @@ pub use self::postgres::{Database, Member};
 pub use self::record::{Body, Entry, Index, Key, Kind, Order, Range, Record};
 pub use self::transfer::{ExportError, ImportError, Totals};
 pub use self::watch::Watch;
-pub use self::work::{Claim, Claimed, NewWork, Work};
+pub use self::work::{Claim, Claimed, NewWork, Queue, Work};
 
+use self::error::Outcome;
 use self::postgres::Postgres;
 use self::signals::Signals;
 use self::sqlite::Sqlite;
 use self::transfer::Item;
+use crate::telemetry::{Metrics, Telemetry, metrics::Pool};
 
 /// The store: of one process in a data directory, or of many in a database.
 pub struct Store {
     engine: Engine,
     signals: Arc<Signals>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
+}
+
+/// Does the same with whichever engine it is, and has it counted.
+macro_rules! counted {
+    ($store:ident, $engine:ident => $operation:ident($($argument:expr),*)) => {
+        $store.measured(stringify!($operation), async {
+            with!($store, $engine => $engine.$operation($($argument),*).await)
+        })
+    };
 }
 
 /// Does the same with whichever engine it is.
@@ -127,7 +139,7 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         let signals = Arc::<Signals>::default();
         let engine = Engine::Sqlite(Sqlite::open(dir, Arc::clone(&signals))?);
-        Ok(Self { engine, signals })
+        Ok(Self::over(engine, signals))
     }
 
     /// Opens the store in the database, as one of the processes that share it, and brings the schema up to date.
@@ -135,7 +147,37 @@ impl Store {
         let signals = Arc::<Signals>::default();
         let connected = Postgres::connect(database, member, Arc::clone(&signals)).await?;
         let engine = Engine::Postgres(connected);
-        Ok(Self { engine, signals })
+        Ok(Self::over(engine, signals))
+    }
+
+    fn over(engine: Engine, signals: Arc<Signals>) -> Self {
+        Self {
+            engine,
+            signals,
+            metrics: None,
+        }
+    }
+
+    /// Has what is asked from now on counted.
+    pub fn tell(&mut self, telemetry: &Telemetry) {
+        self.metrics.clone_from(&telemetry.metrics);
+    }
+
+    async fn measured<T, E: Outcome>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match &self.metrics {
+            None => work.await,
+            Some(metrics) => {
+                let outcome = |done: &Result<T, E>| match done {
+                    Ok(_) => "ok",
+                    Err(error) => error.outcome(),
+                };
+                metrics.store.measured(operation, work, outcome).await
+            }
+        }
     }
 
     /// Finishes the writes that were asked for and lets go of the directory or database. Later calls are answered with
@@ -145,16 +187,16 @@ impl Store {
     }
 
     pub async fn get(&self, key: &Key) -> Result<Option<Record>, Error> {
-        with!(self, engine => engine.get(key).await)
+        counted!(self, engine => get(key)).await
     }
 
     /// The records of the keys, in their order, all of one moment.
     pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Record>>, Error> {
-        with!(self, engine => engine.get_many(keys).await)
+        counted!(self, engine => get_many(keys)).await
     }
 
     pub async fn list(&self, range: Range<'_>) -> Result<Vec<Record>, Error> {
-        with!(self, engine => engine.list(range).await)
+        counted!(self, engine => list(range)).await
     }
 
     /// The records that have this entry in the index, by key, from behind `after`.
@@ -166,28 +208,28 @@ impl Store {
         limit: u32,
         order: Order,
     ) -> Result<Vec<Record>, Error> {
-        with!(self, engine => engine.list_by(index, value, after, limit, order).await)
+        counted!(self, engine => list_by(index, value, after, limit, order)).await
     }
 
     /// The entries of the index whose values begin with this, without their records: for what looks at very many at once.
     pub async fn entries(&self, index: Index, prefix: &str) -> Result<Vec<Entry>, Error> {
-        with!(self, engine => engine.entries(index, prefix).await)
+        counted!(self, engine => entries(index, prefix)).await
     }
 
     /// How many records the kind has in the scope, or under one parent there. Read from a counter, whatever the number.
     pub async fn count(&self, scope: &str, kind: Kind, parent: Option<&str>) -> Result<i64, Error> {
-        with!(self, engine => engine.count(scope, kind, parent).await)
+        counted!(self, engine => count(scope, kind, parent)).await
     }
 
     /// The bytes under a key.
     pub async fn blob(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        with!(self, engine => engine.blob(key).await)
+        counted!(self, engine => blob(key)).await
     }
 
     /// Commits the change and answers with its revision, which the records it wrote now carry.
     pub async fn commit(&self, change: Change) -> Result<i64, CommitError> {
         change.check()?;
-        with!(self, engine => engine.commit(change).await)
+        counted!(self, engine => commit(change)).await
     }
 
     /// The limit of a quota that the change would break as things are, for who only considers it. It promises nothing: others may
@@ -218,12 +260,12 @@ impl Store {
 
     /// Deletes expired records, the oldest first, and says how many; fewer than `limit` means that none are left.
     pub async fn sweep(&self, now_ms: i64, limit: u32) -> Result<usize, CommitError> {
-        with!(self, engine => engine.sweep(now_ms, limit).await)
+        counted!(self, engine => sweep(now_ms, limit)).await
     }
 
     /// Leases items that are due, the longest due first.
     pub async fn claim(&self, claim: Claim<'_>) -> Result<Vec<Claimed>, CommitError> {
-        let mut claimed = with!(self, engine => engine.claim(claim).await)?;
+        let mut claimed = counted!(self, engine => claim(claim)).await?;
         // RETURNING promises no order.
         claimed.sort_by_key(|Claimed { work, .. }| (work.run_at_ms, work.id));
         Ok(claimed)
@@ -237,7 +279,7 @@ impl Store {
 
     /// When the next item falls due, or the next lease runs out.
     pub async fn next_run_at(&self) -> Result<Option<i64>, Error> {
-        with!(self, engine => engine.next_run_at().await)
+        counted!(self, engine => next_run_at()).await
     }
 
     /// Returns when this process has enqueued or rescheduled work, since the last call at the earliest: nothing that happens
@@ -250,7 +292,7 @@ impl Store {
     /// Events that wait to be delivered, from behind `after`, as they happened.
     pub async fn events(&self, after: Option<EventId>, limit: u32) -> Result<Vec<Emitted>, Error> {
         let after = after.unwrap_or(EventId::BEFORE_ALL);
-        with!(self, engine => engine.events(after, limit).await)
+        counted!(self, engine => events(after, limit)).await
     }
 
     /// Whether the holder (a name of its own for each process) is the one to deliver events, until the time it asks for. It is as
@@ -261,17 +303,30 @@ impl Store {
         now_ms: i64,
         until_ms: i64,
     ) -> Result<bool, CommitError> {
-        with!(self, engine => engine.deliver(holder, now_ms, until_ms).await)
+        counted!(self, engine => deliver(holder, now_ms, until_ms)).await
     }
 
     /// Forgets events that have been delivered.
     pub async fn delivered(&self, events: &[EventId]) -> Result<(), CommitError> {
-        with!(self, engine => engine.delivered(events).await)
+        counted!(self, engine => delivered(events)).await
+    }
+
+    /// How much work there is of each kind.
+    pub async fn queue(&self, now_ms: i64) -> Result<Vec<Queue>, Error> {
+        with!(self, engine => engine.queue(now_ms).await)
+    }
+
+    /// How the connections to the database are, if that is where things are kept.
+    pub fn pool(&self) -> Option<Pool> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(engine) => Some(engine.pool()),
+        }
     }
 
     /// How many events wait to be delivered, and when the first of them happened.
     pub async fn backlog(&self) -> Result<Option<Backlog>, Error> {
-        with!(self, engine => engine.backlog().await)
+        counted!(self, engine => backlog()).await
     }
 
     /// Returns when events may have been emitted, as [`Store::work_scheduled`] does for work.

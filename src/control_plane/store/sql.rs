@@ -115,6 +115,13 @@ pub(super) const RENEW: &str = "
 pub(super) const NEXT_RUN_AT: &str = "
     SELECT min(due_at) FROM work";
 
+/// What is held is due when its lease has run out, and waits then like what nobody holds.
+pub(super) const QUEUE: &str = "
+    SELECT kind, count(CASE WHEN due_at > $1 AND worker IS NULL THEN 1 END),
+        count(CASE WHEN due_at <= $1 THEN 1 END), count(CASE WHEN due_at > $1 AND worker IS NOT NULL THEN 1 END),
+        min(CASE WHEN due_at <= $1 THEN due_at END)
+    FROM work GROUP BY kind ORDER BY kind";
+
 pub(super) const EVENTS: &str = "
     SELECT rev, place, resource, emitted_at, body FROM events
     WHERE (rev, place) > ($1, $2) ORDER BY rev, place LIMIT $3";
@@ -171,6 +178,7 @@ pub(super) const ALL: &[&str] = &[
     RESCHEDULE,
     RENEW,
     NEXT_RUN_AT,
+    QUEUE,
     EVENTS,
     BACKLOG,
     EMIT,

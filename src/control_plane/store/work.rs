@@ -30,6 +30,20 @@ impl NewWork {
     }
 }
 
+/// The items of a kind, by what there is to be done about them now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    pub kind: String,
+    /// To be done later.
+    pub scheduled: i64,
+    /// To be done now, by nobody yet.
+    pub waiting: i64,
+    /// Somebody is at it.
+    pub running: i64,
+    /// Since when the first of those that wait has been due.
+    pub since_ms: Option<i64>,
+}
+
 /// An item in the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {

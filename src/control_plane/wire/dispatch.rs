@@ -3,6 +3,7 @@
 use crate::api::validate::Violations;
 use crate::api::{Error, Operation, Validate as _, aws_json, operation, pb};
 use crate::control_plane::Caller;
+use crate::telemetry::traces;
 
 include!(concat!(env!("OUT_DIR"), "/dispatch.rs"));
 
@@ -12,6 +13,7 @@ where
     F: Future<Output = Result<O::Response, Error>>,
 {
     let request: O::Request = aws_json::read(body)?;
+    traces::about::<O>(&request);
     let violations = request.violations();
     if !violations.is_empty() {
         return Err(invalid(violations));

@@ -11,6 +11,10 @@ use crate::{
 /// How long a throttled caller should wait, in milliseconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1000");
 
+/// What an error is called, for who watches responses go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorName(pub &'static str);
+
 /// An error and the HTTP status it goes with.
 #[derive(Debug)]
 pub(super) struct Refusal {
@@ -54,6 +58,7 @@ impl Refusal {
         let body = serde_json::json!({ "__type": self.name, "message": self.error.message });
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(ErrorName(self.name));
         if self.error.code == Code::Throttling {
             response
                 .headers_mut()

@@ -17,6 +17,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
+pub use error::ErrorName;
+
 use super::{Caller, ControlPlane};
 use crate::{
     api::{
@@ -33,7 +35,8 @@ const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/x-amz-js
 const TARGET: &str = "x-amz-target";
 const SERVICE: &str = "AwsProton20200720.";
 
-/// Answers a request that may be anybody's.
+/// Answers a request that may be anybody's. The response's extensions say whose it is and what it asks
+/// for, as far as that is known, and the [`ErrorName`], if it is an error.
 pub async fn handle_from(
     client: Client<'_>,
     plane: &ControlPlane,
@@ -45,8 +48,13 @@ pub async fn handle_from(
     let class = facts.map_or(Class::Read, |facts| facts.class);
     match identities.of_request(&request, class, client).await {
         Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            handle(plane, request).await
+            request.extensions_mut().insert(principal.clone());
+            let mut response = handle(plane, request).await;
+            response.extensions_mut().insert(principal);
+            if let Some(facts) = facts {
+                response.extensions_mut().insert(facts);
+            }
+            response
         }
         Err(refusal) => {
             tracing::debug!(why = ?refusal.why, "caller refused");
@@ -103,7 +111,7 @@ async fn answer(plane: &ControlPlane, request: &Request<Bytes>) -> Result<Vec<u8
 }
 
 /// The operation that a request names.
-fn operation(request: &Request<Bytes>) -> Option<&str> {
+pub fn operation<B>(request: &Request<B>) -> Option<&str> {
     let target = request.headers().get(TARGET)?;
     target.to_str().ok()?.strip_prefix(SERVICE)
 }

@@ -39,7 +39,11 @@ async fn connections_beyond_the_most_wait_for_a_place() {
     let door = Door {
         listener: Listener::Tcp(listener),
         tls: None,
-        front: Grpc(Arc::new(Stack::new(services, identities()))),
+        front: Grpc(Arc::new(Stack::new(
+            services,
+            identities(),
+            Telemetry::default(),
+        ))),
     };
     tokio::spawn(door.open(life.clone(), 1));
     let connect = async || {

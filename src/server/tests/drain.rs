@@ -73,7 +73,14 @@ async fn a_server_serves_until_it_is_drained() {
     let address = address(&bound);
     let health = Health::default();
     let services = || Services::default().with(services::Proton);
-    let server = Server::start(bound, health.clone(), identities(), services).unwrap();
+    let server = Server::start(
+        bound,
+        health.clone(),
+        identities(),
+        Telemetry::default(),
+        services,
+    )
+    .unwrap();
     let silent = tokio::net::TcpStream::connect(address).await.unwrap();
 
     for _ in 0..4 {
@@ -89,7 +96,14 @@ async fn a_server_serves_until_it_is_drained() {
 #[tokio::test]
 async fn a_drain_is_cut_short_when_told() {
     let bound = any_port(1);
-    let server = Server::start(bound, Health::default(), identities(), Services::default).unwrap();
+    let server = Server::start(
+        bound,
+        Health::default(),
+        identities(),
+        Telemetry::default(),
+        Services::default,
+    )
+    .unwrap();
     let hours = Duration::from_secs(60 * 60);
     tokio::select! {
         biased;

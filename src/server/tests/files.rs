@@ -9,7 +9,14 @@ async fn a_socket_file_is_served_until_the_drain_and_tells_who_connects() {
     let path = directory.path().join("socket");
     let bound = Bound::to(&Listen::Unix(path.clone()), 0o600, 2).unwrap();
     let services = || Services::default().with(services::Proton);
-    let server = Server::start(bound, Health::default(), identities(), services).unwrap();
+    let server = Server::start(
+        bound,
+        Health::default(),
+        identities(),
+        Telemetry::default(),
+        services,
+    )
+    .unwrap();
 
     for _ in 0..4 {
         let stream = UnixStream::connect(&path).await.unwrap();

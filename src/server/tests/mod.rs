@@ -12,6 +12,7 @@ mod messages;
 mod reflection;
 mod services;
 mod stock;
+mod telemetry;
 mod tls;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -37,6 +38,7 @@ use super::{
 use crate::{
     api::pb,
     identity::{Identities, Place},
+    telemetry::Telemetry,
 };
 
 const GET: &str = "/proton.v1.ProtonService/GetEnvironment";
@@ -67,6 +69,10 @@ async fn client() -> Client {
 
 /// A server's end of a connection is served; the client's end is returned.
 fn server(health: &Health) -> (Life, DuplexStream) {
+    server_telling(health, Telemetry::default())
+}
+
+fn server_telling(health: &Health, telemetry: Telemetry) -> (Life, DuplexStream) {
     let services = Services::default()
         .with(services::Proton)
         .with(services::Streaming)
@@ -74,7 +80,7 @@ fn server(health: &Health) -> (Life, DuplexStream) {
         .and(super::reflection::services());
     let life = Life::default();
     let (theirs, ours) = duplex(64 << 10);
-    let front = Grpc(Arc::new(Stack::new(services, identities())));
+    let front = Grpc(Arc::new(Stack::new(services, identities(), telemetry)));
     life.connections
         .spawn(front.serve(ours, nobody(), life.clone()));
     (life, theirs)

@@ -36,7 +36,14 @@ impl Secured {
         let bound = any_port(2).secured(Some(&tls));
         let address = address(&bound);
         let services = || Services::default().with(services::Proton);
-        let _server = Server::start(bound, Health::default(), identities(), services).unwrap();
+        let _server = Server::start(
+            bound,
+            Health::default(),
+            identities(),
+            Telemetry::default(),
+            services,
+        )
+        .unwrap();
         Self {
             authority,
             clients,

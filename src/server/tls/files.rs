@@ -157,6 +157,11 @@ impl Contents {
         Ok(config)
     }
 
+    /// When the certificate expires, if that can be told.
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        expiry(&self.chain[0]).ok()
+    }
+
     pub(super) fn warn_of_expiry(&self, files: &Files, now: SystemTime) {
         let file = files.certificate.display();
         match expiry(&self.chain[0]) {

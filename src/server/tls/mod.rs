@@ -7,7 +7,10 @@
 mod files;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -21,6 +24,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use self::files::{Contents, Fingerprint};
 pub use self::files::{Error, Files};
 use super::life::Life;
+use crate::telemetry::metrics::Tls as Sample;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -34,12 +38,23 @@ pub struct Tls(Arc<Shared>);
 struct Shared {
     files: Files,
     state: Mutex<State>,
+    failures: Failures,
+}
+
+/// Handshakes that came to nothing.
+#[derive(Default)]
+struct Failures {
+    too_long: AtomicU64,
+    handshake: AtomicU64,
+    protocol: AtomicU64,
 }
 
 struct State {
     configs: Configs,
     /// What the files held when they were last looked at, whether it was of use or not.
     seen: Option<Fingerprint>,
+    /// When the certificate in force expires, if it can be told.
+    expires: Option<SystemTime>,
 }
 
 /// The same for both fronts, but for the protocols that they offer.
@@ -73,8 +88,13 @@ impl Tls {
         let state = Mutex::new(State {
             configs,
             seen: Some(contents.fingerprint()),
+            expires: contents.expires(),
         });
-        Ok(Self(Arc::new(Shared { files, state })))
+        Ok(Self(Arc::new(Shared {
+            files,
+            state,
+            failures: Failures::default(),
+        })))
     }
 
     /// Takes up what the files hold now, if that has changed.
@@ -88,7 +108,11 @@ impl Tls {
         let changed = read.and_then(|contents| Ok((contents.config(files)?, contents)));
         match changed {
             Ok((config, contents)) => {
-                self.state().configs = Configs::new(config);
+                {
+                    let mut state = self.state();
+                    state.configs = Configs::new(config);
+                    state.expires = contents.expires();
+                }
                 tracing::info!(certificate = %files.certificate.display(), "new certificate in force");
                 contents.warn_of_expiry(files, now);
             }
@@ -121,6 +145,33 @@ impl Tls {
         }
         let certificates = connection.peer_certificates().map(<Arc<[_]>>::from);
         Ok((stream, certificates))
+    }
+
+    /// Counts a handshake that came to nothing by the client's doing.
+    pub(super) fn count(&self, failed: &Failed) {
+        let failures = &self.0.failures;
+        let counted = match failed {
+            Failed::TooLong => &failures.too_long,
+            Failed::Handshake(_) => &failures.handshake,
+            Failed::Protocol => &failures.protocol,
+            Failed::Closing => return,
+        };
+        counted.fetch_add(1, Relaxed);
+    }
+
+    /// The handshakes that failed so far, and the certificate's end.
+    pub(super) fn sample(&self) -> Sample {
+        let failures = &self.0.failures;
+        let failed = [
+            ("too_long", &failures.too_long),
+            ("handshake", &failures.handshake),
+            ("protocol", &failures.protocol),
+        ];
+        let failed = failed.map(|(reason, count)| (reason, count.load(Relaxed)));
+        Sample {
+            failed: failed.into(),
+            expires: self.state().expires,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -35,6 +35,7 @@ use proton_grpc::{
         Tokens, TrustedProxy,
     },
     server::{Bound, Health, Server, proton, reflection},
+    telemetry::Telemetry,
 };
 use serde_json::{Value as Json, json};
 use tonic::{Code, Request, Status, client::Grpc, transport::Channel};
@@ -184,7 +185,14 @@ fn serve(stack: &Stack, identities: &Identities, bound: Bound) -> Server {
     let health = Health::default();
     health.set_serving(true);
     let services = move || proton(facade()).and(reflection::services());
-    Server::start(bound, health, identities.clone(), services).unwrap()
+    Server::start(
+        bound,
+        health,
+        identities.clone(),
+        Telemetry::default(),
+        services,
+    )
+    .unwrap()
 }
 
 fn any_port() -> Bound {

@@ -4,7 +4,8 @@
 //! talks to the database runs on one thread that only the store uses, and goes on when its caller does not.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio_postgres::{NoTls, Row};
 use super::address::Database;
 use super::failure::Failure;
 use crate::control_plane::store::Error;
+use crate::telemetry::metrics::Pool as Sample;
 
 /// How many there are at most; more calls wait, for so long.
 const MOST: usize = 16;
@@ -43,6 +45,7 @@ pub(super) type Param<'a> = Box<dyn ToSql + Send + Sync + 'a>;
 
 pub(super) struct Connections {
     pool: Pool,
+    again: Arc<Again>,
     driver: Handle,
     /// `None` once closed.
     stop: Mutex<Option<watch::Sender<()>>>,
@@ -72,6 +75,7 @@ impl Connections {
         let (stop, ended, driver) = drive()?;
         Ok(Self {
             pool,
+            again: Arc::default(),
             driver,
             stop: Mutex::new(Some(stop)),
             ended,
@@ -80,6 +84,21 @@ impl Connections {
 
     pub(super) fn pool(&self) -> Pool {
         self.pool.clone()
+    }
+
+    pub(super) fn again(&self) -> Arc<Again> {
+        Arc::clone(&self.again)
+    }
+
+    pub(super) fn sample(&self) -> Sample {
+        let pool = self.pool.status();
+        Sample {
+            open: pool.size,
+            idle: pool.available.min(pool.size),
+            waiting: pool.waiting,
+            conflicts: self.again.conflicts.load(Relaxed),
+            losses: self.again.losses.load(Relaxed),
+        }
     }
 
     /// Starts work on the store's thread.
@@ -107,12 +126,13 @@ impl Connections {
         text: &'static str,
         params: Vec<Param<'static>>,
     ) -> Result<Vec<Row>, Error> {
-        let pool = self.pool();
+        let (pool, again) = (self.pool(), self.again());
         self.run(async move {
             let mut asked = query(&pool, text, &params).await;
             if let Err(failure) = &asked
                 && (failure.is_lost() || failure.is_conflict())
             {
+                again.count(failure);
                 forget_idle(&pool);
                 asked = query(&pool, text, &params).await;
             }
@@ -134,6 +154,24 @@ impl Connections {
         drop(stop);
         let mut ended = self.ended.clone();
         while ended.changed().await.is_ok() {}
+    }
+}
+
+/// How often something was begun anew.
+#[derive(Default)]
+pub(super) struct Again {
+    conflicts: AtomicU64,
+    losses: AtomicU64,
+}
+
+impl Again {
+    /// Counts what is about to be done again for this.
+    pub(super) fn count(&self, failure: &Failure) {
+        let counted = match failure.is_lost() {
+            true => &self.losses,
+            false => &self.conflicts,
+        };
+        counted.fetch_add(1, Relaxed);
     }
 }
 

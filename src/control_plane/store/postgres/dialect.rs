@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 
 use crate::control_plane::store::{
-    Backlog, Body, Claimed, Emitted, Entry, Event, EventId, Key, Kind, Record, Work,
+    Backlog, Body, Claimed, Emitted, Entry, Event, EventId, Key, Kind, Queue, Record, Work,
 };
 
 /// Workers of several processes take what is due past each other.
@@ -117,6 +117,16 @@ pub(super) fn emitted(row: &Row) -> Read<Emitted> {
         body: Body::from(row.try_get::<_, String>(4)?),
     };
     Ok(Emitted { id, event })
+}
+
+pub(super) fn queue(row: &Row) -> Read<Queue> {
+    Ok(Queue {
+        kind: row.try_get(0)?,
+        scheduled: row.try_get(1)?,
+        waiting: row.try_get(2)?,
+        running: row.try_get(3)?,
+        since_ms: row.try_get(4)?,
+    })
 }
 
 pub(super) fn backlog(row: &Row) -> Read<Option<Backlog>> {

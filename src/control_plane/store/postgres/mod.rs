@@ -42,8 +42,9 @@ use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
     Backlog, Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
-    OpenError, Order, Range, Record, sql,
+    OpenError, Order, Queue, Range, Record, sql,
 };
+use crate::telemetry::metrics::Pool;
 
 /// One of the processes that share a database.
 #[derive(Clone, Debug)]
@@ -228,6 +229,14 @@ impl Postgres {
             .rows(sql::NEXT_RUN_AT, values![], |row| row.try_get(0))
             .await?;
         Ok(next.first().copied().flatten())
+    }
+
+    pub(super) async fn queue(&self, now_ms: i64) -> Result<Vec<Queue>, Error> {
+        self.rows(sql::QUEUE, values![now_ms], dialect::queue).await
+    }
+
+    pub(super) fn pool(&self) -> Pool {
+        self.connections.sample()
     }
 
     pub(super) async fn events(&self, after: EventId, limit: u32) -> Result<Vec<Emitted>, Error> {

@@ -22,7 +22,7 @@ use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::apply::{self, Numbers};
-use super::connections::{Connections, abandon, forget_idle};
+use super::connections::{Again, Connections, abandon, forget_idle};
 use super::dialect;
 use super::failure::Failure;
 use super::listener;
@@ -70,6 +70,7 @@ impl Writer {
         let (alive, ended) = watch::channel(());
         let groups = Groups {
             pool: connections.pool(),
+            again: connections.again(),
             process,
             announces,
             last: 0,
@@ -110,6 +111,7 @@ impl Writer {
 
 struct Groups {
     pool: Pool,
+    again: Arc<Again>,
     process: String,
     /// Whether the database passes on what changes announce.
     announces: bool,
@@ -154,6 +156,7 @@ impl Groups {
                 let unknown = || Err(Error::Unavailable(Arc::clone(&cause)).into());
                 return group.iter().map(|_| unknown()).collect();
             }
+            self.again.count(&failure);
         }
     }
 

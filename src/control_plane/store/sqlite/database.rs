@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use crate::control_plane::store::{
     Backlog, Body, Claimed, CommitError, Emitted, Entry, Error, Event, EventId, Key, Kind,
-    OpenError, Record, Work,
+    OpenError, Queue, Record, Work,
 };
 
 /// The steps from an empty database to the current schema, forward only; `user_version` counts those done.
@@ -166,6 +166,16 @@ pub(super) fn emitted(row: &Row<'_>) -> rusqlite::Result<Emitted> {
         body: Body::from(row.get::<_, String>(4)?),
     };
     Ok(Emitted { id, event })
+}
+
+pub(super) fn queue(row: &Row<'_>) -> rusqlite::Result<Queue> {
+    Ok(Queue {
+        kind: row.get(0)?,
+        scheduled: row.get(1)?,
+        waiting: row.get(2)?,
+        running: row.get(3)?,
+        since_ms: row.get(4)?,
+    })
 }
 
 pub(super) fn backlog(row: &Row<'_>) -> rusqlite::Result<Option<Backlog>> {

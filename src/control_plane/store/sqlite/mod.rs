@@ -30,7 +30,7 @@ use super::signals::{Signals, Wake};
 use super::transfer::{ImportError, Item};
 use super::{
     Backlog, Change, Claim, Claimed, CommitError, Emitted, Entry, Error, EventId, Index, Key, Kind,
-    OpenError, Order, Range, Record, sql,
+    OpenError, Order, Queue, Range, Record, sql,
 };
 
 pub(super) struct Sqlite {
@@ -177,6 +177,14 @@ impl Sqlite {
         self.readers.read(|conn| {
             conn.prepare_cached(sql::NEXT_RUN_AT)?
                 .query_row([], |row| row.get(0))
+        })
+    }
+
+    pub(super) async fn queue(&self, now_ms: i64) -> Result<Vec<Queue>, Error> {
+        self.readers.read(|conn| {
+            conn.prepare_cached(sql::QUEUE)?
+                .query_map([now_ms], database::queue)?
+                .collect()
         })
     }
 

@@ -11,6 +11,7 @@ on_each_engine! {
     an_expired_lease_that_nobody_took_is_still_good,
     a_rescheduled_item_comes_back_as_it_was_handed_back,
     the_next_run_is_the_earliest_of_due_items_and_ending_leases,
+    the_queue_tells_what_is_to_be_done_and_what_is_being_done,
     scheduled_work_wakes_also_whoever_waits_only_afterwards,
     a_failed_change_enqueues_nothing_and_wakes_nobody,
     an_item_id_is_never_used_again,
@@ -142,6 +143,28 @@ async fn the_next_run_is_the_earliest_of_due_items_and_ending_leases(store: Scra
     assert_eq!(store.next_run_at().await.unwrap(), Some(10));
     claim(&store, 20).await;
     assert_eq!(store.next_run_at().await.unwrap(), Some(20 + LEASE_MS));
+}
+
+async fn the_queue_tells_what_is_to_be_done_and_what_is_being_done(store: Scratch) {
+    assert_eq!(store.queue(0).await.unwrap(), []);
+    for (name, run_at_ms) in [("third", 30), ("first", 10), ("second", 20), ("later", 99)] {
+        enqueue(&store, name, run_at_ms).await;
+    }
+    let queue = |scheduled, waiting, running, since_ms| Queue {
+        kind: "deploy".to_owned(),
+        scheduled,
+        waiting,
+        running,
+        since_ms,
+    };
+    assert_eq!(store.queue(50).await.unwrap(), [queue(1, 3, 0, Some(10))]);
+    claim(&store, 50).await;
+    assert_eq!(store.queue(50).await.unwrap(), [queue(1, 1, 2, Some(30))]);
+    let leases_end = 50 + LEASE_MS;
+    assert_eq!(
+        store.queue(leases_end).await.unwrap(),
+        [queue(0, 4, 0, Some(30))]
+    );
 }
 
 async fn scheduled_work_wakes_also_whoever_waits_only_afterwards(store: Scratch) {

@@ -2,13 +2,30 @@
 //!
 //! Requests and responses may hold what their owners call sensitive, so they are never logged:
 //! not here, and not by the AWS SDK, whose lower levels would.
+//!
+//! Each call is a [`Line`], below the usual level: under `proton_grpc::calls=debug` the log is an
+//! access log. Only what went wrong in this process or behind it is said without asking, so that no
+//! caller can fill a disk.
 
-use tracing::{Level, Metadata, error, info};
+use std::time::Duration;
+
+use tracing::{Level, Metadata, debug, error, info};
 use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-use crate::cli::config::LogFormat;
+use super::Span;
+use crate::identity::Principal;
+
+/// What lines of calls are filtered by.
+const CALLS: &str = "proton_grpc::calls";
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
 
 /// Makes the AWS SDK log whole requests and responses.
 const BODIES: &str = "LOG_SENSITIVE_BODIES";
@@ -30,7 +47,7 @@ pub enum Error {
 /// Starts to log. `variables` is the process's environment.
 pub fn start(
     filter: &str,
-    format: LogFormat,
+    format: Format,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(), Error> {
     let variables: Vec<_> = variables.into_iter().collect();
@@ -43,8 +60,8 @@ pub fn start(
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        Format::Text => lines.with_ansi(false).boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
     };
     // The filters stand beside the lines, not on them: then a span or event that is filtered out
     // costs a look at a flag. The SDK and h2 make many in every call.
@@ -58,6 +75,55 @@ pub fn start(
         info!(%name, value = without_password(value), "environment variable in force");
     }
     Ok(())
+}
+
+/// A call, when it is over.
+#[derive(Debug)]
+pub struct Line<'a> {
+    pub front: &'static str,
+    pub method: &'a str,
+    pub code: &'a str,
+    /// Why it was refused, if it was.
+    pub reason: Option<&'a str>,
+    pub after: Duration,
+    pub principal: Option<&'a Principal>,
+    pub request_id: Option<&'a str>,
+    pub span: Option<&'a Span>,
+}
+
+impl Line<'_> {
+    /// Whether anybody would see a line, of a call that failed by our fault or of any other.
+    pub fn is_seen(fault: bool) -> bool {
+        match fault {
+            true => tracing::enabled!(target: CALLS, Level::INFO),
+            false => tracing::enabled!(target: CALLS, Level::DEBUG),
+        }
+    }
+
+    pub fn write(&self, fault: bool) {
+        let Self {
+            front,
+            method,
+            code,
+            reason,
+            request_id,
+            ..
+        } = self;
+        let milliseconds = self.after.as_secs_f64() * 1000.0;
+        let principal = self.principal.map(tracing::field::display);
+        let trace_id = self
+            .span
+            .map(|span| tracing::field::display(span.trace_id()));
+        macro_rules! write {
+            ($level:ident) => {
+                $level!(target: CALLS, front, method, code, reason, milliseconds, principal, request_id, trace_id, "call")
+            };
+        }
+        match fault {
+            true => write!(info),
+            false => write!(debug),
+        }
+    }
 }
 
 /// Below `INFO` the SDK logs what it sends.
@@ -88,14 +154,14 @@ mod tests {
     fn bodies_in_the_log_are_refused() {
         let variables = [("LOG_SENSITIVE_BODIES".to_owned(), String::new())];
         assert!(matches!(
-            start("info", LogFormat::Text, variables),
+            start("info", Format::Text, variables),
             Err(Error::Bodies)
         ));
     }
 
     #[test]
     fn a_wrong_filter_names_the_setting() {
-        let error = start("a=b=c", LogFormat::Text, []).unwrap_err();
+        let error = start("a=b=c", Format::Text, []).unwrap_err();
         assert!(error.to_string().starts_with("--log a=b=c: "), "{error}");
     }
 
