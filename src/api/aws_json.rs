@@ -5,7 +5,10 @@
 
 use serde::{Deserialize, Deserializer, Serializer, de::DeserializeOwned};
 
-use super::{Error, error, pb};
+use super::{
+    Error, error, pb,
+    validate::{Path, Violation, Violations},
+};
 
 /// Writes a response.
 pub fn write(message: &impl serde::Serialize) -> Vec<u8> {
@@ -31,33 +34,16 @@ fn diagnose(message: &str, body: &[u8]) -> Error {
     let descriptor = super::descriptor_pool()
         .get_message_by_name(&format!("proton.v1.{message}"))
         .expect("the descriptors hold every message");
-    let mut missing = Vec::new();
-    find_missing(&descriptor, &members, "", &mut missing);
+    let mut missing = Violations::default();
+    find_missing(&descriptor, &members, &Path::Root, &mut missing);
     match missing.is_empty() {
         true => Error::new(
             error::Code::Serialization,
             "a member of the body has the wrong type",
         ),
         false => {
-            let problems: Vec<String> = missing
-                .iter()
-                .map(|member| format!("value at '{member}' must not be null"))
-                .collect();
-            let (count, noun) = (
-                missing.len(),
-                if missing.len() == 1 {
-                    "error"
-                } else {
-                    "errors"
-                },
-            );
-            Error::new(
-                error::Code::Validation,
-                format!(
-                    "{count} validation {noun} detected: {}",
-                    problems.join("; ")
-                ),
-            )
+            let words = |found: &Violation| format!("value at '{}' must not be null", found.field);
+            Error::new(error::Code::Validation, missing.summary(words))
         }
     }
 }
@@ -65,25 +51,22 @@ fn diagnose(message: &str, body: &[u8]) -> Error {
 fn find_missing(
     message: &prost_reflect::MessageDescriptor,
     members: &serde_json::Map<String, serde_json::Value>,
-    at: &str,
-    missing: &mut Vec<String>,
+    at: &Path<'_>,
+    missing: &mut Violations,
 ) {
     for field in message.fields() {
-        let path = match at {
-            "" => field.json_name().to_owned(),
-            _ => format!("{at}.{}", field.json_name()),
-        };
+        let path = at.field(field.json_name());
         let inner = message_inside(&field);
         match (members.get(field.json_name()), inner) {
             (None | Some(serde_json::Value::Null), None)
                 if !field.supports_presence() && !field.is_list() =>
             {
-                missing.push(path);
+                missing.required(&path);
             }
             (None | Some(serde_json::Value::Null), _)
                 if field.is_list() && !is_optional_list(&field) =>
             {
-                missing.push(path);
+                missing.required(&path);
             }
             (Some(serde_json::Value::Object(inside)), Some(inner)) => {
                 find_missing(&inner, inside, &path, missing);
@@ -91,7 +74,7 @@ fn find_missing(
             (Some(serde_json::Value::Array(items)), Some(inner)) => {
                 for (index, item) in items.iter().enumerate() {
                     if let serde_json::Value::Object(inside) = item {
-                        find_missing(&inner, inside, &format!("{path}[{index}]"), missing);
+                        find_missing(&inner, inside, &path.item(index), missing);
                     }
                 }
             }

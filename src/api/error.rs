@@ -67,20 +67,7 @@ impl Error {
 
     /// The request breaks these rules of the contract.
     pub fn invalid(violations: Violations) -> Self {
-        let problems: Vec<String> = violations
-            .iter()
-            .map(|found| format!("{}: {}", found.field, found.message))
-            .collect();
-        let noun = if problems.len() == 1 {
-            "error"
-        } else {
-            "errors"
-        };
-        let message = format!(
-            "{} validation {noun} detected: {}",
-            problems.len(),
-            problems.join("; ")
-        );
+        let message = violations.summary(|found| format!("{}: {}", found.field, found.message));
         Self {
             code: Code::Validation,
             message,

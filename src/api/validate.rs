@@ -34,17 +34,41 @@ pub struct Violation {
     pub message: String,
 }
 
-/// All violations of a request.
+/// How many violations are kept. A hostile request breaks a rule with every two of its bytes, and a violation takes a
+/// hundred.
+const MOST_KEPT: usize = 100;
+
+/// All violations of a request, the first hundred of them in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Violations(Vec<Violation>);
+pub struct Violations {
+    kept: Vec<Violation>,
+    count: usize,
+}
 
 impl Violations {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.count == 0
+    }
+
+    /// How many there are, with those that are not kept.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Violation> {
-        self.0.iter()
+        self.kept.iter()
+    }
+
+    /// `2 validation errors detected: …`, with each violation in the words that are given for it.
+    pub(crate) fn summary(&self, words: impl Fn(&Violation) -> String) -> String {
+        let mut problems: Vec<String> = self.kept.iter().map(words).collect();
+        let more = self.count - self.kept.len();
+        if more > 0 {
+            problems.push(format!("and {more} more"));
+        }
+        let noun = if self.count == 1 { "error" } else { "errors" };
+        let problems = problems.join("; ");
+        format!("{} validation {noun} detected: {problems}", self.count)
     }
 
     pub(crate) fn required(&mut self, at: &Path<'_>) {
@@ -52,23 +76,26 @@ impl Violations {
     }
 
     pub(crate) fn add(&mut self, at: &Path<'_>, rule: &'static str, message: String) {
-        self.0.push(Violation {
-            field: at.to_string(),
-            rule,
-            message,
-        });
+        self.count += 1;
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push(Violation {
+                field: at.to_string(),
+                rule,
+                message,
+            });
+        }
     }
 }
 
 /// Where a value stands in the request. Costs nothing until it is printed.
 pub enum Path<'a> {
     Root,
-    Field(&'a Path<'a>, &'static str),
+    Field(&'a Path<'a>, &'a str),
     Item(&'a Path<'a>, usize),
 }
 
 impl<'a> Path<'a> {
-    pub(crate) fn field(&'a self, name: &'static str) -> Path<'a> {
+    pub(crate) fn field(&'a self, name: &'a str) -> Path<'a> {
         Path::Field(self, name)
     }
 
@@ -225,3 +252,22 @@ impl<E: TryFrom<i32>> EnumRule<E> {
 }
 
 include!(concat!(env!("OUT_DIR"), "/validation.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_violations_is_counted_and_not_kept() {
+        let request = pb::TagResourceRequest {
+            tags: vec![pb::Tag::default(); 100_000],
+            ..Default::default()
+        };
+        let found = request.violations();
+        assert!(found.count() > 100_000);
+        assert_eq!(found.iter().count(), MOST_KEPT);
+        let summary = found.summary(|found| found.field.clone());
+        let more = found.count() - MOST_KEPT;
+        assert!(summary.ends_with(&format!("; and {more} more")));
+    }
+}

@@ -24,6 +24,8 @@ pub mod bundle;
 pub mod events;
 mod limits;
 pub mod offline;
+#[doc(hidden)]
+pub mod pagination;
 pub mod provision;
 pub mod reconcile;
 pub mod render;
@@ -43,7 +45,6 @@ mod environment_template;
 mod foreseen;
 mod idempotency;
 mod notify;
-mod pagination;
 mod preview;
 mod repository;
 mod repository_sync;

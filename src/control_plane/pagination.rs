@@ -16,7 +16,7 @@ const CHECKSUM: usize = 9;
 
 /// Which part of a list to return.
 #[derive(Debug)]
-pub(super) struct Page {
+pub struct Page {
     limit: usize,
     after: Option<String>,
     /// What tokens of this list are good for.
@@ -25,7 +25,7 @@ pub(super) struct Page {
 
 impl Page {
     /// `request` without its `maxResults` and `nextToken` is what tells one list from another.
-    pub(super) fn of<O: Operation>(
+    pub fn of<O: Operation>(
         caller: &Caller,
         request: &O::Request,
         max_results: Option<i32>,
@@ -53,7 +53,7 @@ impl Page {
     }
 
     /// The entry that the page begins behind.
-    pub(super) fn after(&self) -> Option<&str> {
+    pub fn after(&self) -> Option<&str> {
         self.after.as_deref()
     }
 
@@ -63,7 +63,7 @@ impl Page {
     }
 
     /// Cuts what was found to a page, and names the next one.
-    pub(super) fn cut<T>(
+    pub fn cut<T>(
         &self,
         mut found: Vec<T>,
         position: impl Fn(&T) -> String,

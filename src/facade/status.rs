@@ -509,7 +509,7 @@ fn fitting(violations: &Violations) -> Vec<FieldViolation> {
     for found in violations.iter() {
         let size = found.field.len() + found.message.len() + found.rule.len() + 8;
         if size > room {
-            let left = violations.iter().count() - list.len();
+            let left = violations.count() - list.len();
             list.push(FieldViolation::new(
                 "",
                 format!("{left} more violations are not shown"),

@@ -8,7 +8,7 @@ use prost::Message as _;
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
 };
-use proton_grpc::api::{Code, Error};
+use proton_grpc::api::{Code, Error, aws_json, pb};
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -236,6 +236,16 @@ fn a_missing_required_member_is_named_by_its_path() {
             }
         }
     }
+}
+
+#[test]
+fn a_flood_of_missing_members_gets_a_short_answer() {
+    let tags = vec!["{}"; 100_000].join(",");
+    let body = format!(r#"{{"resourceArn": "a", "tags": [{tags}]}}"#);
+    let error = aws_json::read::<pb::TagResourceRequest>(body.as_bytes()).unwrap_err();
+    assert!(error.message.len() < 10_000);
+    assert!(error.message.starts_with("200000 validation errors"));
+    assert!(error.message.ends_with("; and 199900 more"));
 }
 
 #[test]

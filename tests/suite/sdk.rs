@@ -28,7 +28,7 @@ use crate::{
         PACKAGE, is_invented, is_union, items, json, messages, pool, request, response, samples,
         values, wire_name,
     },
-    operations::for_every_operation,
+    every_operation::for_every_operation,
 };
 
 macro_rules! enums {

@@ -68,20 +68,8 @@ where
 
 /// Says what the request breaks, by the names that members have in AWS-JSON.
 fn invalid(violations: Violations) -> Error {
-    let problem = |found: &crate::api::validate::Violation| {
-        format!("value at '{}' {}", member(&found.field), found.message)
-    };
-    let problems: Vec<String> = violations.iter().map(problem).collect();
-    let noun = if problems.len() == 1 {
-        "error"
-    } else {
-        "errors"
-    };
-    let message = format!(
-        "{} validation {noun} detected: {}",
-        problems.len(),
-        problems.join("; ")
-    );
+    let message = violations
+        .summary(|found| format!("value at '{}' {}", member(&found.field), found.message));
     Error {
         message,
         ..Error::invalid(violations)
