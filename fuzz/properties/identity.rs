@@ -53,6 +53,7 @@ static IDENTITIES: LazyLock<Identities> = LazyLock::new(|| {
                 proxy: TrustedProxy::Loopback,
                 header: FORWARDED_CERTIFICATE,
             }),
+            roles: true,
         }),
     };
     let clock = Arc::new(|| UNIX_EPOCH + NOW);

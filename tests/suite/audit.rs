@@ -59,8 +59,8 @@ impl World {
         };
         let trail = Trail::open(settings, Arc::new(SystemTime::now)).unwrap();
         let gate = Gate {
-            identities,
             audit: Some(trail.clone()),
+            ..identities.into()
         };
         let facade = move || {
             let ambient = Ambient {
@@ -268,6 +268,7 @@ async fn who_is_not_let_in_is_recorded_on_both_fronts() {
             trust_domain: Some("prod.example".parse().unwrap()),
             tokens: None,
             proxied: None,
+            roles: false,
         }),
     };
     let (identities, _) = Identities::open(settings, Arc::new(SystemTime::now)).unwrap();
