@@ -23,7 +23,7 @@ use crate::{
     api::operation,
     audit::{self, Ending, Front, Scribe},
     facade::deadline::Deadline,
-    overload::{Place, Shedding, Work},
+    overload::{Overloaded, Place, Shedding, Work},
 };
 
 /// The layers and the services under them.
@@ -42,28 +42,33 @@ impl Stack {
         }
     }
 
-    /// Takes a call on, or has its answer: before anything is spent on it. Health is always told, and
-    /// needs no place.
+    /// Takes a call on or not, before anything is spent on it. Health is always told, and needs no
+    /// place.
     pub(crate) fn take_on<B>(
         &self,
         request: &Request<B>,
         arrived: Instant,
-    ) -> Result<Option<Place>, Response<ResponseBody>> {
+    ) -> Result<Option<Place>, Overloaded> {
         let method = Method::of(request.uri().path());
         let work = match method.map(|method| self.services.shape(method)) {
             _ if method.is_some_and(Method::is_open) => return Ok(None),
             Some(Shape::Unary) | None => Work::Call,
             Some(Shape::ServerStream | Shape::Bidirectional) => Work::Stream,
         };
-        self.shedding
-            .begin(work, arrived)
-            .map(Some)
-            .map_err(|overloaded| {
-                let mut observed = ObservedCall::begin(&self.gate.telemetry, request, arrived);
-                let response = refused(&mut observed, overloaded.into());
-                observed.answered(response.headers());
-                response.map(|body| ResponseBody::new(body, observed, false, None, Kept::default()))
-            })
+        self.shedding.begin(work, arrived).map(Some)
+    }
+
+    /// The answer to a call that is not taken on.
+    pub(crate) fn turned_away<B>(
+        &self,
+        request: &Request<B>,
+        arrived: Instant,
+        overloaded: Overloaded,
+    ) -> Response<ResponseBody> {
+        let mut observed = ObservedCall::begin(&self.gate.telemetry, request, arrived);
+        let response = refused(&mut observed, overloaded.into());
+        observed.answered(response.headers());
+        response.map(|body| ResponseBody::new(body, observed, false, None, Kept::default()))
     }
 
     /// Answers a call on a connection with this life.
