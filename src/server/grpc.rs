@@ -14,7 +14,7 @@ use super::{
     listener::{Front, Stream},
     outgoing::Outgoing,
     slices::Slices,
-    stack::Stack,
+    stack::{self, Stack},
     streams::Streams,
 };
 
@@ -66,8 +66,9 @@ impl Front for Grpc {
             let Grpc { stack, slices } = connection.front.clone();
             let place = match stack.take_on(&request, arrived) {
                 Ok(place) => place,
-                Err(refused) => {
-                    let refused = refused.map(|body| call.answered(body));
+                Err(overloaded) => {
+                    let refused =
+                        stack::turned_away(&request, overloaded).map(|body| call.answered(body));
                     return Either::Left(ready(Ok::<_, Infallible>(refused)));
                 }
             };

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     facade::deadline::Deadline,
     identity::Identities,
-    overload::{Overload, Place, Shedding, Work},
+    overload::{Overload, Overloaded, Place, Shedding, Work},
 };
 
 /// The layers and the services under them.
@@ -39,27 +39,20 @@ impl Stack {
         }
     }
 
-    /// Takes a call on, or has its answer: before anything is spent on it. Health is always told, and
-    /// needs no place.
+    /// Takes a call on or not, before anything is spent on it. Health is always told, and needs no
+    /// place.
     pub(crate) fn take_on<B>(
         &self,
         request: &Request<B>,
         arrived: Instant,
-    ) -> Result<Option<Place>, Response<ResponseBody>> {
+    ) -> Result<Option<Place>, Overloaded> {
         let method = Method::of(request.uri().path());
         let work = match method.map(Method::shape) {
             _ if method.is_some_and(Method::is_open) => return Ok(None),
             Some(Shape::Unary) | None => Work::Call,
             Some(Shape::ServerStream | Shape::Bidirectional) => Work::Stream,
         };
-        self.shedding
-            .begin(work, arrived)
-            .map(Some)
-            .map_err(|overloaded| {
-                let subject = Subject::of(request);
-                let response = refused(&subject, overloaded.into());
-                response.map(|body| ResponseBody::new(body, subject, false, None, Kept::default()))
-            })
+        self.shedding.begin(work, arrived).map(Some)
     }
 
     /// Answers a call on a connection with this life.
@@ -201,6 +194,16 @@ fn not_grpc() -> Response<Body> {
     let text = HeaderValue::from_static("text/plain");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response
+}
+
+/// The answer to a call that is not taken on.
+pub(crate) fn turned_away<B>(
+    request: &Request<B>,
+    overloaded: Overloaded,
+) -> Response<ResponseBody> {
+    let subject = Subject::of(request);
+    let response = refused(&subject, overloaded.into());
+    response.map(|body| ResponseBody::new(body, subject, false, None, Kept::default()))
 }
 
 /// A response that is only a status, and why.
