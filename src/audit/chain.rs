@@ -30,13 +30,14 @@ const SHORTEST_KEY: usize = 32;
 #[derive(Clone)]
 pub enum Seal {
     Plain,
-    Keyed(hmac::Key),
+    /// Boxed, because a key is large.
+    Keyed(Box<hmac::Key>),
 }
 
 impl Seal {
     /// With this secret.
     pub fn keyed(secret: &[u8]) -> Self {
-        Self::Keyed(hmac::Key::new(HMAC_SHA256, secret))
+        Self::Keyed(Box::new(hmac::Key::new(HMAC_SHA256, secret)))
     }
 
     /// With the secret in this file, which must not be everybody's to read.
