@@ -129,7 +129,7 @@ def test_a_drain_has_the_time_that_it_may_take(values):
     assert spec["terminationGracePeriodSeconds"] >= int(wait.partition("=")[2]) + 35
 
 
-@pytest.mark.parametrize("values", [name for name in VALUES if name != "scaled"], indirect=True)
+@pytest.mark.parametrize("values", VALUES, indirect=True)
 def test_every_flag_of_a_pod_is_one_of_the_server(values):
     known = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True, check=True).stdout
     for flag in pod(rendered(values))["containers"][0]["args"][1:]:
