@@ -47,6 +47,10 @@ def grpc_request():
         yield bytes([index]) + contract.request(name, request).SerializeToString()
 
 
+def policy():
+    yield from grpc_request()
+
+
 def archive():
     for kind in small.BUNDLES:
         for form in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
@@ -151,7 +155,7 @@ def caller():
         yield b"\n\n" + base64.b64decode("".join(lines))
 
 
-TARGETS = [archive, aws_json, caller, cloudformation, grpc_request, manifest, page_token, schema, sigv4_header, spec, template]
+TARGETS = [archive, aws_json, caller, cloudformation, grpc_request, manifest, page_token, policy, schema, sigv4_header, spec, template]
 
 
 def main() -> None:

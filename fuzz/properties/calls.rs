@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
     reason = "the tests that include this have it too"
 )]
 #[path = "../../tests/suite/every_operation.rs"]
-mod every_operation;
+pub(super) mod every_operation;
 
 /// More than all that is said of a bad request.
 const LONGEST: usize = 50_000;

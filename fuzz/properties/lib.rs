@@ -10,6 +10,7 @@ mod calls;
 mod cloudformation;
 mod identity;
 mod page_token;
+mod policy;
 mod spec;
 mod template;
 
@@ -19,6 +20,7 @@ pub use calls::{aws_json, grpc_request};
 pub use cloudformation::cloudformation;
 pub use identity::{caller, sigv4_header};
 pub use page_token::page_token;
+pub use policy::policy;
 pub use spec::spec;
 pub use template::template;
 

@@ -19,7 +19,7 @@ macro_rules! targets {
 }
 
 targets! {
-    archive aws_json caller cloudformation grpc_request manifest page_token schema sigv4_header spec template
+    archive aws_json caller cloudformation grpc_request manifest page_token policy schema sigv4_header spec template
 }
 
 fn replay(target: &str, property: fn(&[u8])) {
